@@ -1,0 +1,171 @@
+package crdt
+
+import (
+	"encoding/binary"
+
+	"github.com/joinery-crdt/joinery/internal/varint"
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// The causal kinds: their cells are dot functions, joined under the one context
+// of the space.
+var (
+	// ORSetKind keeps add-wins sets: an element is present while one of its
+	// adds has not been seen by a remove.
+	ORSetKind Kind = causal{"orset", checkEmpty, CheckElement}
+	// RWSetKind keeps remove-wins sets: an element is present if it was added
+	// and every remove has been seen by some add.
+	RWSetKind Kind = causal{"rwset", checkPolarity, CheckElement}
+	// MVKind keeps multi-value registers: all values that no later write has
+	// seen.
+	MVKind Kind = causal{"mvregister", CheckValue, checkSingle}
+)
+
+// The payloads of an RWSet's writes.
+var (
+	Added   = []byte{1} // the element was added
+	Removed = []byte{0} // the element was removed
+)
+
+// causal is a kind whose cells are dot functions of payloads.
+type causal struct {
+	name    string
+	payload func([]byte) error // what a Put may store
+	element func([]byte) error // what a cell may be named
+}
+
+func (k causal) Name() string { return k.name }
+
+// Check accepts a Put with a payload of the kind, or a bare removal where the
+// kind has them.
+func (k causal) Check(element []byte, w Write) error {
+	if err := k.element(element); err != nil {
+		return &WriteError{k.name, err.Error()}
+	}
+	if w.Put {
+		if err := k.payload(w.Payload); err != nil {
+			return &WriteError{k.name, err.Error()}
+		}
+		return nil
+	}
+	if len(w.Payload) != 0 || k.name == RWSetKind.Name() {
+		return &WriteError{k.name, "a removal with a payload, or without one where it needs it"}
+	}
+	return nil
+}
+
+// Join removes what the writer had seen and stores what it put.
+func (k causal) Join(cell []byte, seen merge.Dots, w Write) ([]byte, error) {
+	live, err := DecodeDots(cell)
+	if err != nil {
+		return nil, &CellError{k.name, err}
+	}
+	var delta merge.DotFun[[]byte]
+	if w.Put {
+		delta = merge.DotFunOf(merge.Entry[[]byte]{Dot: w.Dot, Value: w.Payload})
+	}
+	joined, changed := merge.JoinDotFuns(live, seen, delta, w)
+	if !changed {
+		return cell, nil
+	}
+	return encodeDots(joined), nil
+}
+
+// DecodeDots reads the cell of a causal kind: its live dots and their payloads,
+// which alias cell. A nil cell is empty.
+func DecodeDots(cell []byte) (merge.DotFun[[]byte], error) {
+	if cell == nil {
+		return merge.DotFun[[]byte]{}, nil
+	}
+	r := varint.NewReader("crdt: cell", cell)
+	entries := make([]merge.Entry[[]byte], r.Count(18))
+	for i := range entries {
+		var d merge.Dot
+		copy(d.Origin[:], r.Fixed(len(d.Origin)))
+		d.Seq = r.Uvarint()
+		if d.Seq == 0 || i > 0 && d.Compare(entries[i-1].Dot) <= 0 {
+			r.Fail("dots out of order")
+		}
+		entries[i] = merge.Entry[[]byte]{Dot: d, Value: r.Bytes()}
+	}
+	if len(entries) == 0 {
+		r.Fail("a cell without dots")
+	}
+	if err := r.Done(); err != nil {
+		return merge.DotFun[[]byte]{}, err
+	}
+	return merge.DotFunOf(entries...), nil
+}
+
+// encodeDots returns the form DecodeDots reads, nil for an empty one.
+func encodeDots(f merge.DotFun[[]byte]) []byte {
+	if f.Len() == 0 {
+		return nil
+	}
+	size := 10
+	for e := range f.All() {
+		size += 16 + 10 + 5 + len(e.Value)
+	}
+	b := binary.AppendUvarint(make([]byte, 0, size), uint64(f.Len()))
+	for e := range f.All() {
+		b = append(b, e.Dot.Origin[:]...)
+		b = binary.AppendUvarint(b, e.Dot.Seq)
+		b = varint.AppendBytes(b, e.Value)
+	}
+	return b
+}
+
+// Supersede returns the op by which a writer that sees cell, of a causal kind,
+// removes what is there and, if put, stores payload in its place.
+func Supersede(cell []byte, put bool, payload []byte) (Op, error) {
+	live, err := DecodeDots(cell)
+	if err != nil {
+		return Op{}, err
+	}
+	return Op{Seen: live.Dots(), Put: put, Payload: payload}, nil
+}
+
+// RWSetHas reports whether the element whose cell is given is in a remove-wins
+// set.
+func RWSetHas(cell []byte) (bool, error) {
+	live, err := DecodeDots(cell)
+	if err != nil {
+		return false, &CellError{RWSetKind.Name(), err}
+	}
+	for e := range live.All() {
+		if string(e.Value) == string(Removed) {
+			return false, nil
+		}
+	}
+	return live.Len() > 0, nil
+}
+
+// CheckElement returns a [*ValueError] unless b is the encoding of an element.
+func CheckElement(b []byte) error {
+	if len(b) > MaxElement {
+		return &ValueError{"an element over the limit", nil}
+	}
+	return CheckValue(b)
+}
+
+func checkEmpty(payload []byte) error {
+	if len(payload) != 0 {
+		return &ValueError{"a payload where none belongs", nil}
+	}
+	return nil
+}
+
+func checkPolarity(payload []byte) error {
+	if len(payload) != 1 || payload[0] > 1 {
+		return &ValueError{"neither an add nor a remove", nil}
+	}
+	return nil
+}
+
+// checkSingle accepts the name of the only cell of an object.
+func checkSingle(element []byte) error {
+	if len(element) != 0 {
+		return &ValueError{"a register has one cell", nil}
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package crdt
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/joinery-crdt/joinery/hlc"
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// A Kind keeps the objects of one type as cells, the smallest parts that merge
+// by themselves: one element of a set, one register, one origin's share of a
+// counter. A node stores cells and applies writes to them one by one.
+//
+// Kinds are stateless and safe for concurrent use.
+type Kind interface {
+	// Name is the name of the type in changes, keys and APIs.
+	Name() string
+	// Check returns an error if no writer of this kind makes such a write to
+	// the cell named element. It is where trust in a remote write ends.
+	Check(element []byte, w Write) error
+	// Join returns the cell after the write. A nil cell is an absent one, and
+	// a nil result says that nothing is left. seen is what the holder of the
+	// cell has applied; it contains every live dot of the cell and not w.Dot.
+	// A cell that Join itself never returned is a [*CellError]. Join does not
+	// modify cell, and its result may alias cell or w.
+	Join(cell []byte, seen merge.Dots, w Write) ([]byte, error)
+}
+
+// A Write is what one change does to one cell.
+type Write struct {
+	Dot  merge.Dot     // of the change
+	Time hlc.Timestamp // of the change
+	Op
+}
+
+// An Op is the part of a write that its author decides.
+type Op struct {
+	// Seen is the live dots of the cell that the author saw and supersedes.
+	Seen merge.DotSet
+	// Put says that the write stores Payload under its dot (causal kinds) or
+	// joins it (the others). Without it the write only supersedes.
+	Put     bool
+	Payload []byte
+}
+
+// Contains reports whether the writer had seen d when it wrote: the context
+// under which a write is joined.
+func (w Write) Contains(d merge.Dot) bool { return d == w.Dot || w.Seen.Contains(d) }
+
+// ErrWrite is the kind of every [*WriteError].
+var ErrWrite = errors.New("crdt: malformed write")
+
+// A WriteError reports a write that no writer of a kind makes.
+type WriteError struct {
+	Kind    string
+	Problem string
+}
+
+// Error says what is wrong.
+func (e *WriteError) Error() string { return fmt.Sprintf("crdt: %s write: %s", e.Kind, e.Problem) }
+
+// Is makes a WriteError match [ErrWrite].
+func (e *WriteError) Is(target error) bool { return target == ErrWrite }
+
+// A CellError reports stored bytes that are not a cell of their kind.
+type CellError struct {
+	Kind string
+	Err  error
+}
+
+// Error says what is wrong.
+func (e *CellError) Error() string {
+	return fmt.Sprintf("crdt: damaged %s cell: %v", e.Kind, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *CellError) Unwrap() error { return e.Err }
+
+// Kinds is a set of kinds by name. It must not change once in use.
+type Kinds map[string]Kind
+
+// Builtin returns the kinds of this package in a map of the caller's own, to
+// which it may add its own kinds.
+func Builtin() Kinds {
+	return NewKinds(GSetKind, TwoPSetKind, ORSetKind, RWSetKind, PNCounterKind, LWWKind, MVKind)
+}
+
+// NewKinds returns the set of the kinds given.
+func NewKinds(kinds ...Kind) Kinds {
+	m := make(Kinds, len(kinds))
+	for _, k := range kinds {
+		m[k.Name()] = k
+	}
+	return m
+}
+
+// Names returns the names, ascending.
+func (k Kinds) Names() []string { return slices.Sorted(maps.Keys(k)) }

@@ -1,0 +1,302 @@
+package crdt
+
+import (
+	"bytes"
+	"cmp"
+	"encoding"
+	"encoding/binary"
+	"errors"
+	"math"
+
+	"github.com/joinery-crdt/joinery/hlc"
+	"github.com/joinery-crdt/joinery/internal/varint"
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// The kinds whose cells are plain lattices: they merge without a context.
+var (
+	// GSetKind keeps sets that only grow.
+	GSetKind Kind = lattice[present, *present]{"gset", CheckElement, decodePresent}
+	// TwoPSetKind keeps sets whose elements can be removed once, for ever.
+	TwoPSetKind Kind = lattice[Phase, *Phase]{"twopset", CheckElement, decodePhase}
+	// PNCounterKind keeps counters. Its cells are named by origin.
+	PNCounterKind Kind = lattice[Share, *Share]{"pncounter", checkOrigin, decodeShare}
+	// LWWKind keeps registers whose latest write wins.
+	LWWKind Kind = lwwKind{}
+)
+
+// ErrRemoved: a two-phase set never takes back an element that was removed.
+var ErrRemoved = errors.New("crdt: the element was removed from a two-phase set and cannot be added again")
+
+// ErrOverflow: a counter share cannot grow further.
+var ErrOverflow = errors.New("crdt: counter overflow")
+
+// A Phase is how far an element of a two-phase set has come: absent, added,
+// removed. It is the cell of a [TwoPSet].
+type Phase struct{ stage uint8 }
+
+// The stages of an element.
+var (
+	PhaseAdded   = Phase{1}
+	PhaseRemoved = Phase{2}
+)
+
+// Merge moves the receiver to the later stage.
+func (p *Phase) Merge(from *Phase) bool {
+	if from.stage <= p.stage {
+		return false
+	}
+	p.stage = from.stage
+	return true
+}
+
+// Equal reports whether both are at the same stage.
+func (p *Phase) Equal(o *Phase) bool { return *p == *o }
+
+// Clone returns a copy.
+func (p *Phase) Clone() *Phase { c := *p; return &c }
+
+// AppendBinary appends the stage as one byte.
+func (p *Phase) AppendBinary(dst []byte) ([]byte, error) { return append(dst, p.stage), nil }
+
+func decodePhase(b []byte) (Phase, error) {
+	r := varint.NewReader("crdt: two-phase cell", b)
+	p := Phase{r.Byte()}
+	if p.stage != PhaseAdded.stage && p.stage != PhaseRemoved.stage {
+		r.Fail("unknown stage")
+	}
+	return p, r.Done()
+}
+
+// A Share is one origin's part of a counter: what it ever added and subtracted,
+// and how much of each resets have seen. All four only grow. It is the cell of
+// a [PNCounter].
+type Share struct {
+	P, N         uint64 // added, subtracted; written by the origin alone
+	PBase, NBase uint64 // the part of each that was reset, by anyone
+}
+
+// Add returns the share after its origin adds n, which may be negative, or
+// [ErrOverflow].
+func (s Share) Add(n int64) (Share, error) {
+	side, by := &s.P, uint64(n)
+	if n < 0 {
+		side, by = &s.N, -uint64(n)
+	}
+	if by > math.MaxInt64-*side || *side > math.MaxInt64 {
+		return Share{}, ErrOverflow
+	}
+	*side += by
+	return s, nil
+}
+
+// Reset returns the share with everything seen so far taken into its baseline.
+func (s Share) Reset() Share { return Share{s.P, s.N, s.P, s.N} }
+
+// Merge takes the larger of each number.
+func (s *Share) Merge(from *Share) bool {
+	was := *s
+	s.P, s.N = max(s.P, from.P), max(s.N, from.N)
+	s.PBase, s.NBase = max(s.PBase, from.PBase), max(s.NBase, from.NBase)
+	return *s != was
+}
+
+// Equal reports whether all four numbers are equal.
+func (s *Share) Equal(o *Share) bool { return *s == *o }
+
+// Clone returns a copy.
+func (s *Share) Clone() *Share { c := *s; return &c }
+
+// AppendBinary appends the four numbers as varints.
+func (s *Share) AppendBinary(dst []byte) ([]byte, error) {
+	for _, n := range [...]uint64{s.P, s.N, s.PBase, s.NBase} {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	return dst, nil
+}
+
+func decodeShare(b []byte) (Share, error) {
+	r := varint.NewReader("crdt: counter cell", b)
+	s := Share{r.Uvarint(), r.Uvarint(), r.Uvarint(), r.Uvarint()}
+	if max(s.P, s.N) > math.MaxInt64 || s.PBase > s.P || s.NBase > s.N {
+		r.Fail("a count over 63 bits or a baseline above its count")
+	}
+	return s, r.Done()
+}
+
+// DecodeShare reads the cell of a counter. A nil cell is an empty share.
+func DecodeShare(cell []byte) (Share, error) {
+	if cell == nil {
+		return Share{}, nil
+	}
+	s, err := decodeShare(cell)
+	if err != nil {
+		return Share{}, &CellError{PNCounterKind.Name(), err}
+	}
+	return s, nil
+}
+
+// DecodePhase reads the cell of a two-phase set. A nil cell is absent.
+func DecodePhase(cell []byte) (Phase, error) {
+	if cell == nil {
+		return Phase{}, nil
+	}
+	p, err := decodePhase(cell)
+	if err != nil {
+		return Phase{}, &CellError{TwoPSetKind.Name(), err}
+	}
+	return p, nil
+}
+
+// present is the cell of a grow-only set: that it is there is all it says.
+type present struct{}
+
+func (*present) Merge(*present) bool                     { return false }
+func (*present) Equal(*present) bool                     { return true }
+func (*present) Clone() *present                         { return &present{} }
+func (*present) AppendBinary(dst []byte) ([]byte, error) { return dst, nil }
+
+func decodePresent(b []byte) (present, error) {
+	return present{}, varint.NewReader("crdt: grow-only cell", b).Done()
+}
+
+func checkOrigin(element []byte) error {
+	if len(element) != len(merge.Origin{}) {
+		return &ValueError{"a counter's cell is named by an origin", nil}
+	}
+	return nil
+}
+
+// cellLattice is what a lattice kind needs of its cells.
+type cellLattice[L any] interface {
+	merge.Ptr[L]
+	encoding.BinaryAppender
+}
+
+// lattice is a kind whose cells and payloads are encoded lattice values.
+type lattice[L any, P cellLattice[L]] struct {
+	name    string
+	element func([]byte) error
+	decode  func([]byte) (L, error)
+}
+
+func (k lattice[L, P]) Name() string { return k.name }
+
+// Check accepts a Put of an encoded value that supersedes no dots.
+func (k lattice[L, P]) Check(element []byte, w Write) error {
+	if err := k.element(element); err != nil {
+		return &WriteError{k.name, err.Error()}
+	}
+	if !w.Put || len(w.Seen) != 0 {
+		return &WriteError{k.name, "only what is put can be joined"}
+	}
+	if _, err := k.decode(w.Payload); err != nil {
+		return &WriteError{k.name, err.Error()}
+	}
+	return nil
+}
+
+// Join joins the payload into the cell.
+func (k lattice[L, P]) Join(cell []byte, _ merge.Dots, w Write) ([]byte, error) {
+	if cell == nil {
+		return append([]byte{}, w.Payload...), nil
+	}
+	mine, err := k.decode(cell)
+	if err != nil {
+		return nil, &CellError{k.name, err}
+	}
+	theirs, err := k.decode(w.Payload)
+	if err != nil {
+		return nil, &WriteError{k.name, err.Error()}
+	}
+	if !P(&mine).Merge(&theirs) {
+		return cell, nil
+	}
+	return P(&mine).AppendBinary(nil)
+}
+
+// A Latest is a value and the stamp that decides whether it is the latest. It
+// is the cell of an [LWWRegister]; the zero value is older than every other.
+type Latest struct {
+	Time  hlc.Timestamp
+	Dot   merge.Dot // of the write; ties in Time are broken by its origin
+	Value []byte    // canonical CBOR, shared: never modified
+}
+
+// Compare orders by time, then origin, then sequence number, then the value's
+// bytes.
+func (l *Latest) Compare(o *Latest) int {
+	return cmp.Or(cmp.Compare(l.Time, o.Time), l.Dot.Compare(o.Dot), bytes.Compare(l.Value, o.Value))
+}
+
+// Merge keeps the later of the two.
+func (l *Latest) Merge(from *Latest) bool {
+	if from.Compare(l) <= 0 {
+		return false
+	}
+	*l = *from
+	return true
+}
+
+// Equal reports whether both have the same stamp and value.
+func (l *Latest) Equal(o *Latest) bool { return l.Compare(o) == 0 }
+
+// Clone returns a copy that shares the value's bytes, which nobody modifies.
+func (l *Latest) Clone() *Latest { c := *l; return &c }
+
+// AppendBinary appends time, dot and value.
+func (l *Latest) AppendBinary(dst []byte) ([]byte, error) {
+	dst = binary.BigEndian.AppendUint64(dst, uint64(l.Time))
+	dst = append(dst, l.Dot.Origin[:]...)
+	dst = binary.AppendUvarint(dst, l.Dot.Seq)
+	return append(dst, l.Value...), nil
+}
+
+// DecodeLatest reads the cell of a last-writer-wins register; the value aliases
+// cell. A nil cell is the zero value.
+func DecodeLatest(cell []byte) (Latest, error) {
+	if cell == nil {
+		return Latest{}, nil
+	}
+	r := varint.NewReader("crdt: register cell", cell)
+	var l Latest
+	if b := r.Fixed(8); b != nil {
+		l.Time = hlc.Timestamp(binary.BigEndian.Uint64(b))
+	}
+	copy(l.Dot.Origin[:], r.Fixed(len(l.Dot.Origin)))
+	l.Dot.Seq = r.Uvarint()
+	l.Value = r.Fixed(r.Len())
+	if err := r.Done(); err != nil {
+		return Latest{}, &CellError{LWWKind.Name(), err}
+	}
+	return l, nil
+}
+
+// lwwKind stamps the payload of a write with the change's own time and dot.
+type lwwKind struct{}
+
+func (lwwKind) Name() string { return "lww" }
+
+// Check accepts a Put of a value. Seen names the write it replaces, so that a
+// concurrent one can be told from a stale one.
+func (k lwwKind) Check(element []byte, w Write) error {
+	if err := cmp.Or(checkSingle(element), CheckValue(w.Payload)); err != nil {
+		return &WriteError{k.Name(), err.Error()}
+	}
+	if !w.Put || len(w.Seen) > 1 {
+		return &WriteError{k.Name(), "a register is written with one value over at most one"}
+	}
+	return nil
+}
+
+// Join keeps the later of the cell and the write.
+func (lwwKind) Join(cell []byte, _ merge.Dots, w Write) ([]byte, error) {
+	mine, err := DecodeLatest(cell)
+	if err != nil {
+		return nil, err
+	}
+	if !mine.Merge(&Latest{w.Time, w.Dot, w.Payload}) && cell != nil {
+		return cell, nil
+	}
+	return mine.AppendBinary(nil)
+}
