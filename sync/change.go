@@ -1,0 +1,211 @@
+package sync
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/hlc"
+	"github.com/joinery-crdt/joinery/internal/varint"
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// MaxChange is the largest encoded change in bytes. It leaves room for the
+// frame around it.
+const MaxChange = 240 << 10
+
+// ErrTooLarge is the kind of every [*TooLargeError].
+var ErrTooLarge = errors.New("sync: change too large")
+
+// A TooLargeError reports a transaction that does not fit into one change.
+type TooLargeError struct{ Size int }
+
+// Error says what to do.
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("sync: a change of %d bytes, the limit is %d; split the transaction", e.Size, MaxChange)
+}
+
+// Is makes a TooLargeError match [ErrTooLarge].
+func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
+
+// A Hash is the SHA-256 of a change's encoding.
+type Hash [sha256.Size]byte
+
+// A Change is one atomic transaction of one origin on one space. It is at once
+// the logged operation and the delta. A Change is immutable.
+type Change struct {
+	Dot  merge.Dot
+	Time hlc.Timestamp
+	Prev Hash        // of the origin's previous change; zero for the first
+	Deps []merge.Dot // heads of other origins that moved since the previous change, ascending
+	Ops  []CellOp    // at most one per cell, ascending by cell
+
+	raw []byte
+}
+
+// A CellOp is what a change does to one cell.
+type CellOp struct {
+	Cell CellKey
+	crdt.Op
+}
+
+// Bytes returns the canonical encoding, which the caller must not modify.
+func (c *Change) Bytes() []byte { return c.raw }
+
+// Hash returns the hash that the origin's next change names in Prev.
+func (c *Change) Hash() Hash { return sha256.Sum256(c.raw) }
+
+// write returns what op does, as its kind joins it.
+func (c *Change) write(op CellOp) crdt.Write {
+	return crdt.Write{Dot: c.Dot, Time: c.Time, Op: op.Op}
+}
+
+// NewChange returns the change with its encoding made. It sorts and keeps deps
+// and ops. Larger than [MaxChange] it is a [*TooLargeError].
+func NewChange(dot merge.Dot, at hlc.Timestamp, prev Hash, deps []merge.Dot, ops []CellOp) (*Change, error) {
+	slices.SortFunc(deps, merge.Dot.Compare)
+	slices.SortFunc(ops, func(a, b CellOp) int { return a.Cell.Compare(b.Cell) })
+	c := &Change{Dot: dot, Time: at, Prev: prev, Deps: deps, Ops: ops}
+	c.raw = c.encode()
+	if len(c.raw) > MaxChange {
+		return nil, &TooLargeError{len(c.raw)}
+	}
+	return c, nil
+}
+
+const (
+	changeVersion = 1
+	headerSize    = 1 + 8 + 16 // version, time, origin: the fixed part at the start
+	flagPut       = 1
+)
+
+// A Header is what can be read of an encoded change without decoding it.
+type Header struct {
+	Dot  merge.Dot
+	Time hlc.Timestamp
+}
+
+// ReadHeader reads the header of an encoded change.
+func ReadHeader(raw []byte) (Header, error) {
+	r := varint.NewReader("sync: change", raw)
+	h := readHeader(r)
+	return h, r.Err()
+}
+
+func readHeader(r *varint.Reader) (h Header) {
+	if r.Byte() != changeVersion {
+		r.Fail("unknown version")
+	}
+	if b := r.Fixed(8); b != nil {
+		h.Time = hlc.Timestamp(binary.BigEndian.Uint64(b))
+	}
+	copy(h.Dot.Origin[:], r.Fixed(16))
+	if h.Dot.Seq = r.Uvarint(); h.Dot.Seq == 0 || h.Dot.Seq > merge.MaxSeq {
+		r.Fail("sequence number 0 or beyond the limit")
+	}
+	return h
+}
+
+// encode writes the header, the previous hash, and three tables (origins,
+// objects, elements) that the dependencies and ops refer to by index, so that
+// what repeats in a transaction is written once.
+func (c *Change) encode() []byte {
+	t := c.tables()
+	b := append(make([]byte, 0, 128+24*len(c.Ops)), changeVersion)
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Time))
+	b = append(b, c.Dot.Origin[:]...)
+	b = binary.AppendUvarint(b, c.Dot.Seq)
+	if c.Dot.Seq > 1 {
+		b = append(b, c.Prev[:]...)
+	}
+	b = t.append(b)
+	b = t.appendDots(b, c.Deps)
+	b = binary.AppendUvarint(b, uint64(len(c.Ops)))
+	for _, op := range c.Ops {
+		b = t.appendOp(b, op)
+	}
+	return b
+}
+
+// objectRef is the part of a cell key that a transaction often repeats.
+type objectRef struct{ object, kind string }
+
+// tables is what an encoded change refers to by index.
+type tables struct {
+	origins  table[merge.Origin]
+	objects  table[objectRef]
+	elements table[string]
+}
+
+func (c *Change) tables() *tables {
+	t := &tables{}
+	addOrigins(&t.origins, c.Deps)
+	for _, op := range c.Ops {
+		t.objects.add(objectRef{op.Cell.Object, op.Cell.Kind})
+		t.elements.add(op.Cell.Element)
+		addOrigins(&t.origins, op.Seen)
+	}
+	return t
+}
+
+func (t *tables) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(t.origins.list)))
+	for _, o := range t.origins.list {
+		b = append(b, o[:]...)
+	}
+	b = binary.AppendUvarint(b, uint64(len(t.objects.list)))
+	for _, o := range t.objects.list {
+		b = varint.AppendString(varint.AppendString(b, o.object), o.kind)
+	}
+	b = binary.AppendUvarint(b, uint64(len(t.elements.list)))
+	for _, e := range t.elements.list {
+		b = varint.AppendString(b, e)
+	}
+	return b
+}
+
+func (t *tables) appendDots(b []byte, dots []merge.Dot) []byte {
+	b = binary.AppendUvarint(b, uint64(len(dots)))
+	for _, d := range dots {
+		b = binary.AppendUvarint(b, uint64(t.origins.index[d.Origin]))
+		b = binary.AppendUvarint(b, d.Seq)
+	}
+	return b
+}
+
+func (t *tables) appendOp(b []byte, op CellOp) []byte {
+	b = binary.AppendUvarint(b, uint64(t.objects.index[objectRef{op.Cell.Object, op.Cell.Kind}]))
+	b = binary.AppendUvarint(b, uint64(t.elements.index[op.Cell.Element]))
+	b = t.appendDots(b, op.Seen)
+	if !op.Put {
+		return append(b, 0)
+	}
+	return varint.AppendBytes(append(b, flagPut), op.Payload)
+}
+
+// table numbers values in order of first use, which makes the encoding of a
+// change with sorted ops canonical.
+type table[T comparable] struct {
+	list  []T
+	index map[T]int
+}
+
+func (t *table[T]) add(v T) {
+	if _, ok := t.index[v]; ok {
+		return
+	}
+	if t.index == nil {
+		t.index = make(map[T]int)
+	}
+	t.index[v] = len(t.list)
+	t.list = append(t.list, v)
+}
+
+func addOrigins(t *table[merge.Origin], dots []merge.Dot) {
+	for _, d := range dots {
+		t.add(d.Origin)
+	}
+}

@@ -1,0 +1,90 @@
+package sync
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math/bits"
+
+	"github.com/joinery-crdt/joinery/internal/varint"
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// A Fingerprint is the sum modulo 2^256 of the SHA-256 of each member of a set:
+// independent of order, and updated in O(1) when a member comes or goes. The
+// zero value is the fingerprint of the empty set.
+//
+// It finds accidents and bugs. It is no defence against a peer that searches
+// for colliding sets.
+type Fingerprint [4]uint64
+
+// Bytes returns the 32-byte form.
+func (f Fingerprint) Bytes() []byte {
+	var b []byte
+	for _, limb := range f {
+		b = binary.LittleEndian.AppendUint64(b, limb)
+	}
+	return b
+}
+
+// ParseFingerprint reads the form of Bytes and reports false for another length.
+func ParseFingerprint(b []byte) (f Fingerprint, ok bool) {
+	if len(b) != 8*len(f) {
+		return f, false
+	}
+	for i := range f {
+		f[i] = binary.LittleEndian.Uint64(b[8*i:])
+	}
+	return f, true
+}
+
+// String returns the hexadecimal form.
+func (f Fingerprint) String() string { return hex.EncodeToString(f.Bytes()) }
+
+func (f *Fingerprint) add(g Fingerprint) {
+	var carry uint64
+	for i := range f {
+		f[i], carry = bits.Add64(f[i], g[i], carry)
+	}
+}
+
+func (f *Fingerprint) sub(g Fingerprint) {
+	var borrow uint64
+	for i := range f {
+		f[i], borrow = bits.Sub64(f[i], g[i], borrow)
+	}
+}
+
+// replaceCell takes the cell's state before out and puts the state after in. A
+// nil state is an absent cell.
+func (f *Fingerprint) replaceCell(key string, before, after []byte) {
+	if before != nil {
+		f.sub(cellPrint(key, before))
+	}
+	if after != nil {
+		f.add(cellPrint(key, after))
+	}
+}
+
+// moveHead takes the old head of an origin out and puts the new one in.
+func (f *Fingerprint) moveHead(o merge.Origin, from, to uint64) {
+	if from > 0 {
+		f.sub(headPrint(o, from))
+	}
+	f.add(headPrint(o, to))
+}
+
+func cellPrint(key string, state []byte) Fingerprint {
+	b := make([]byte, 0, 10+len(key)+len(state))
+	return sum(append(varint.AppendString(b, key), state...))
+}
+
+func headPrint(o merge.Origin, seq uint64) Fingerprint {
+	return sum(binary.BigEndian.AppendUint64(append(make([]byte, 0, 24), o[:]...), seq))
+}
+
+func sum(b []byte) Fingerprint {
+	h := sha256.Sum256(b)
+	f, _ := ParseFingerprint(h[:])
+	return f
+}

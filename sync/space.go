@@ -1,0 +1,195 @@
+package sync
+
+import (
+	"iter"
+	"maps"
+
+	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/hlc"
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// A Head is what a space keeps of one origin: its last applied change.
+type Head struct {
+	Seq  uint64
+	Hash Hash
+	Time hlc.Timestamp
+	// Since is how many changes this node itself had made in the space when
+	// the head last moved. Heads with Since equal to the node's own Seq are
+	// the dependencies of its next change.
+	Since uint64
+}
+
+// A Space is the in-memory state of one replicated space: what has been
+// applied, and what came early and waits. Its cells and its log are with the
+// driver. It changes only through a [Stage].
+type Space struct {
+	name  string
+	self  merge.Origin
+	kinds crdt.Kinds
+
+	heads   map[merge.Origin]Head
+	moved   map[merge.Origin]struct{} // heads of others that moved since our own last change
+	summary Summary
+	waiting waitingRoom
+}
+
+// A Summary is the constant-size account of what a space has applied.
+type Summary struct {
+	Changes  uint64      // applied, in all
+	Applied  Fingerprint // of the heads: equal for equal version vectors
+	Cells    Fingerprint // of the cells: equal for equal contents
+	Unread   uint64      // ops of kinds this node does not know, logged and relayed but not applied
+	LastTime hlc.Timestamp
+}
+
+// A SpaceConfig is what a driver has loaded of a space.
+type SpaceConfig struct {
+	Name    string
+	Self    merge.Origin // under which this node writes
+	Kinds   crdt.Kinds   // not modified while in use
+	Heads   map[merge.Origin]Head
+	Summary Summary
+	// MaxWaiting bounds the changes that wait for others: their number and
+	// their bytes. The zero values stand for 4,096 and 16 MiB.
+	MaxWaiting, MaxWaitingBytes int
+}
+
+// NewSpace returns the space in the given state. It keeps the maps.
+func NewSpace(cfg SpaceConfig) *Space {
+	s := &Space{
+		name: cfg.Name, self: cfg.Self, kinds: cfg.Kinds,
+		heads: cfg.Heads, moved: make(map[merge.Origin]struct{}), summary: cfg.Summary,
+		waiting: newWaitingRoom(cfg.MaxWaiting, cfg.MaxWaitingBytes),
+	}
+	if s.heads == nil {
+		s.heads = make(map[merge.Origin]Head)
+	}
+	own := s.heads[s.self].Seq
+	for o, h := range s.heads {
+		if o != s.self && (h.Since == own || own == 0) {
+			s.moved[o] = struct{}{}
+		}
+	}
+	return s
+}
+
+// Name returns the name of the space.
+func (s *Space) Name() string { return s.name }
+
+// Self returns the origin under which this node writes.
+func (s *Space) Self() merge.Origin { return s.self }
+
+// Head returns the head of an origin; its Seq is 0 when there is none.
+func (s *Space) Head(o merge.Origin) Head { return s.heads[o] }
+
+// Heads yields the last applied dot of each origin, in no particular order.
+func (s *Space) Heads() iter.Seq[merge.Dot] {
+	return func(yield func(merge.Dot) bool) {
+		for o, h := range s.heads {
+			if !yield(merge.Dot{Origin: o, Seq: h.Seq}) {
+				return
+			}
+		}
+	}
+}
+
+// Contains reports whether the change d has been applied: a Space is the causal
+// context of its cells.
+func (s *Space) Contains(d merge.Dot) bool { return d.Seq != 0 && d.Seq <= s.heads[d.Origin].Seq }
+
+// Vector returns what has been applied, in a vector of the caller's own.
+func (s *Space) Vector() *merge.VersionVector {
+	v := &merge.VersionVector{}
+	for d := range s.Heads() {
+		v.Raise(d)
+	}
+	return v
+}
+
+// Summary returns the constant-size account of what has been applied.
+func (s *Space) Summary() Summary { return s.summary }
+
+// Waiting returns the number of changes that came early, and one dot that some
+// of them wait for.
+func (s *Space) Waiting() (n int, missing merge.Dot) {
+	for d := range s.waiting.blocked {
+		if missing.Seq == 0 || d.Compare(missing) < 0 {
+			missing = d
+		}
+	}
+	return len(s.waiting.changes), missing
+}
+
+// firstMissing returns a change that must be applied before c, if there is one.
+func firstMissing(c *Change, head func(merge.Origin) Head) (merge.Dot, bool) {
+	if c.Dot.Seq > head(c.Dot.Origin).Seq+1 {
+		return merge.Dot{Origin: c.Dot.Origin, Seq: c.Dot.Seq - 1}, true
+	}
+	for _, dep := range c.Deps {
+		if dep.Seq > head(dep.Origin).Seq {
+			return dep, true
+		}
+	}
+	return merge.Dot{}, false
+}
+
+// waitingRoom holds changes that came before what they depend on, within
+// bounds. What it cannot hold is asked for again later.
+type waitingRoom struct {
+	changes  map[merge.Dot]*Change
+	blocked  map[merge.Dot][]merge.Dot // missing dot -> changes that wait for it
+	bytes    int
+	maxCount int
+	maxBytes int
+}
+
+const (
+	defaultMaxWaiting      = 4096
+	defaultMaxWaitingBytes = 16 << 20
+)
+
+func newWaitingRoom(maxCount, maxBytes int) waitingRoom {
+	if maxCount == 0 {
+		maxCount = defaultMaxWaiting
+	}
+	if maxBytes == 0 {
+		maxBytes = defaultMaxWaitingBytes
+	}
+	return waitingRoom{
+		changes: make(map[merge.Dot]*Change), blocked: make(map[merge.Dot][]merge.Dot),
+		maxCount: maxCount, maxBytes: maxBytes,
+	}
+}
+
+// add lets c wait for missing and reports whether there was room.
+func (w *waitingRoom) add(c *Change, missing merge.Dot) bool {
+	if _, ok := w.changes[c.Dot]; ok {
+		return true
+	}
+	if len(w.changes) >= w.maxCount || w.bytes+len(c.raw) > w.maxBytes {
+		return false
+	}
+	w.changes[c.Dot] = c
+	w.bytes += len(c.raw)
+	w.blocked[missing] = append(w.blocked[missing], c.Dot)
+	return true
+}
+
+// take removes and returns the changes that wait for d.
+func (w *waitingRoom) take(d merge.Dot) (freed []*Change) {
+	for _, dot := range w.blocked[d] {
+		c := w.changes[dot]
+		delete(w.changes, dot)
+		w.bytes -= len(c.raw)
+		freed = append(freed, c)
+	}
+	delete(w.blocked, d)
+	return freed
+}
+
+func (w *waitingRoom) clone() waitingRoom {
+	c := *w
+	c.changes, c.blocked = maps.Clone(w.changes), maps.Clone(w.blocked)
+	return c
+}

@@ -1,0 +1,345 @@
+package sync
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/hlc"
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// Cells reads the stored cells of a space.
+type Cells interface {
+	// Cell returns the state of the cell with the given stored key, nil if it
+	// is absent. The result stays valid until the stage is done with.
+	Cell(key []byte) ([]byte, error)
+}
+
+// A Stage prepares changes to a space. Nothing of it is visible in the space
+// until Commit, which the driver calls when it has made durable what Persist
+// returned. A stage that is dropped instead leaves no trace. One stage of a
+// space may be open at a time.
+type Stage struct {
+	space *Space
+	cells Cells
+	limit hlc.Timestamp
+
+	heads   map[merge.Origin]Head
+	moved   map[merge.Origin]struct{} // nil until it differs from the space's
+	touched map[string]*cell          // by stored key
+	scratch []byte
+	log     []*Change
+	effects []Effect
+	summary Summary
+	waiting *waitingRoom // nil until it differs from the space's
+}
+
+// cell is the state of one stored cell before and after the stage.
+type cell struct{ before, after []byte }
+
+// An Effect is what one applied change did to one cell. States are nil when the
+// cell is absent, and must not be modified.
+type Effect struct {
+	Change        *Change
+	Op            CellOp
+	Before, After []byte
+}
+
+// Stage opens a stage over the stored cells. Offered changes stamped after
+// limit are refused with [ErrFuture]; limit 0 refuses none.
+func (s *Space) Stage(cells Cells, limit hlc.Timestamp) *Stage {
+	return &Stage{
+		space: s, cells: cells, limit: limit, summary: s.summary,
+		heads: make(map[merge.Origin]Head), touched: make(map[string]*cell),
+	}
+}
+
+// Head returns the head of an origin as the stage leaves it.
+func (st *Stage) Head(o merge.Origin) Head {
+	if h, ok := st.heads[o]; ok {
+		return h
+	}
+	return st.space.heads[o]
+}
+
+// Contains reports whether d is applied as the stage leaves it.
+func (st *Stage) Contains(d merge.Dot) bool { return d.Seq != 0 && d.Seq <= st.Head(d.Origin).Seq }
+
+// Cell returns the state of a cell as the stage leaves it, nil if it is absent.
+func (st *Stage) Cell(key CellKey) ([]byte, error) {
+	c, err := st.cell(key)
+	if err != nil {
+		return nil, err
+	}
+	return c.after, nil
+}
+
+// Touched returns the state of a stored cell as the stage leaves it, and
+// whether the stage has looked at it at all.
+func (st *Stage) Touched(key []byte) (state []byte, ok bool) {
+	c, ok := st.touched[string(key)]
+	if !ok {
+		return nil, false
+	}
+	return c.after, true
+}
+
+// TouchedKeys returns the stored keys of the cells the stage has changed or
+// looked at, ascending, that begin with prefix.
+func (st *Stage) TouchedKeys(prefix []byte) []string {
+	var keys []string
+	for k := range st.touched {
+		if len(k) >= len(prefix) && k[:len(prefix)] == string(prefix) {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (st *Stage) cell(key CellKey) (*cell, error) {
+	st.scratch, _ = key.AppendBinary(st.scratch[:0])
+	if c, ok := st.touched[string(st.scratch)]; ok {
+		return c, nil
+	}
+	state, err := st.cells.Cell(st.scratch)
+	if err != nil {
+		return nil, err
+	}
+	c := &cell{state, state}
+	st.touched[string(st.scratch)] = c
+	return c, nil
+}
+
+// Author makes and applies the node's own next change, stamped at, out of ops,
+// which it keeps. It depends on everything that is applied.
+func (st *Stage) Author(at hlc.Timestamp, ops []CellOp) (*Change, error) {
+	self := st.space.self
+	head := st.Head(self)
+	moved := st.moved
+	if moved == nil {
+		moved = st.space.moved
+	}
+	deps := make([]merge.Dot, 0, len(moved))
+	for o := range moved {
+		deps = append(deps, merge.Dot{Origin: o, Seq: st.Head(o).Seq})
+	}
+	c, err := NewChange(merge.Dot{Origin: self, Seq: head.Seq + 1}, at, head.Hash, deps, ops)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.apply(c); err != nil {
+		return nil, err
+	}
+	st.moved = make(map[merge.Origin]struct{})
+	return c, nil
+}
+
+// Offer applies c, and whatever waited for it, or says why not: [ErrDuplicate],
+// an [*EarlyError] when it waits or could not, or a [*RefusedError]. Other
+// errors come from reading cells and leave the stage unusable. c is kept.
+func (st *Stage) Offer(c *Change) error {
+	if st.Contains(c.Dot) {
+		return st.checkDuplicate(c)
+	}
+	if c.Dot.Origin == st.space.self {
+		return restored(c)
+	}
+	if missing, ok := firstMissing(c, st.Head); ok {
+		kept := st.ownWaiting().add(c, missing)
+		return &EarlyError{c.Dot, missing, kept}
+	}
+	if err := st.apply(c); err != nil {
+		return err
+	}
+	return st.release(c.Dot)
+}
+
+// checkDuplicate tells a repeated change from another one under the same dot,
+// as far as the head shows it.
+func (st *Stage) checkDuplicate(c *Change) error {
+	if h := st.Head(c.Dot.Origin); h.Seq == c.Dot.Seq && h.Hash != c.Hash() {
+		return &RefusedError{c.Dot, ErrForked, "another change with this number was applied before"}
+	}
+	return ErrDuplicate
+}
+
+// release applies the changes that waited for d, and those that waited for
+// them. What is refused among them is dropped: its sender will be asked again.
+func (st *Stage) release(d merge.Dot) error {
+	applied := []merge.Dot{d}
+	for len(applied) > 0 {
+		d, applied = applied[0], applied[1:]
+		if len(st.waitingNow().blocked[d]) == 0 {
+			continue
+		}
+		for _, c := range st.ownWaiting().take(d) {
+			ok, err := st.retry(c)
+			if err != nil {
+				return err
+			}
+			if ok {
+				applied = append(applied, c.Dot)
+			}
+		}
+	}
+	return nil
+}
+
+func (st *Stage) retry(c *Change) (applied bool, err error) {
+	if st.Contains(c.Dot) {
+		return false, nil
+	}
+	if missing, ok := firstMissing(c, st.Head); ok {
+		st.ownWaiting().add(c, missing)
+		return false, nil
+	}
+	err = st.apply(c)
+	if _, refused := errors.AsType[*RefusedError](err); refused {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (st *Stage) waitingNow() *waitingRoom {
+	if st.waiting != nil {
+		return st.waiting
+	}
+	return &st.space.waiting
+}
+
+func (st *Stage) ownWaiting() *waitingRoom {
+	if st.waiting == nil {
+		w := st.space.waiting.clone()
+		st.waiting = &w
+	}
+	return st.waiting
+}
+
+// apply joins every op of c, which is next in line, or nothing of it.
+func (st *Stage) apply(c *Change) error {
+	if err := st.admit(c); err != nil {
+		return err
+	}
+	after := make([][]byte, len(c.Ops))
+	cells := make([]*cell, len(c.Ops))
+	unread := uint64(0)
+	for i, op := range c.Ops {
+		kind, ok := st.space.kinds[op.Cell.Kind]
+		if !ok {
+			unread++
+			continue
+		}
+		target, err := st.cell(op.Cell)
+		if err != nil {
+			return err
+		}
+		if after[i], err = st.join(kind, target, c, op); err != nil {
+			return err
+		}
+		cells[i] = target
+	}
+	for i, target := range cells {
+		if target != nil {
+			st.effects = append(st.effects, Effect{c, c.Ops[i], target.after, after[i]})
+			target.after = after[i]
+		}
+	}
+	st.summary.Unread += unread
+	st.advance(c)
+	return nil
+}
+
+func (st *Stage) join(kind crdt.Kind, target *cell, c *Change, op CellOp) ([]byte, error) {
+	w := c.write(op)
+	if err := kind.Check([]byte(op.Cell.Element), w); err != nil {
+		return nil, rejected(c, err)
+	}
+	state, err := kind.Join(target.after, st, w)
+	if err != nil {
+		return nil, fmt.Errorf("sync: cell %q of %s %q: %w", op.Cell.Element, op.Cell.Kind, op.Cell.Object, err)
+	}
+	return state, nil
+}
+
+// admit checks what must hold between c and the head it follows.
+func (st *Stage) admit(c *Change) error {
+	head := st.Head(c.Dot.Origin)
+	switch {
+	case c.Prev != head.Hash:
+		return forked(c)
+	case st.limit != 0 && c.Time > st.limit:
+		return future(c, st.limit)
+	case c.Time <= head.Time:
+		return rejected(c, fmt.Errorf("stamped %v, not after its predecessor's %v", c.Time, head.Time))
+	}
+	return nil
+}
+
+// advance moves the head of c's origin to c.
+func (st *Stage) advance(c *Change) {
+	o := c.Dot.Origin
+	was, own := st.Head(o), st.Head(st.space.self).Seq
+	if o == st.space.self {
+		own = c.Dot.Seq
+	} else {
+		if st.moved == nil {
+			st.moved = maps.Clone(st.space.moved)
+		}
+		st.moved[o] = struct{}{}
+	}
+	st.heads[o] = Head{c.Dot.Seq, c.Hash(), c.Time, own}
+	st.summary.Applied.moveHead(o, was.Seq, c.Dot.Seq)
+	st.summary.Changes++
+	st.summary.LastTime = max(st.summary.LastTime, c.Time)
+	st.log = append(st.log, c)
+}
+
+// A Persist is what the driver makes durable, whole or not at all, before it
+// commits a stage. Nothing in it may be modified.
+type Persist struct {
+	Cells   map[string][]byte // stored key to state; nil deletes the cell
+	Log     []*Change
+	Heads   map[merge.Origin]Head
+	Summary Summary
+}
+
+// Empty reports whether there is nothing to make durable.
+func (p *Persist) Empty() bool { return len(p.Log) == 0 }
+
+// Persist returns what has to be durable before Commit. No changes may be
+// offered or authored after it.
+func (st *Stage) Persist() *Persist {
+	p := &Persist{Cells: make(map[string][]byte), Log: st.log, Heads: st.heads}
+	for key, c := range st.touched {
+		if same(c.before, c.after) {
+			continue
+		}
+		p.Cells[key] = c.after
+		st.summary.Cells.replaceCell(key, c.before, c.after)
+		c.before = c.after
+	}
+	p.Summary = st.summary
+	return p
+}
+
+// same reports whether two cell states are equal, telling absent from empty.
+func same(a, b []byte) bool { return (a == nil) == (b == nil) && string(a) == string(b) }
+
+// Commit makes the stage the state of its space and returns what its changes
+// did, in the order in which they were applied.
+func (st *Stage) Commit() []Effect {
+	s := st.space
+	maps.Copy(s.heads, st.heads)
+	if st.moved != nil {
+		s.moved = st.moved
+	}
+	if st.waiting != nil {
+		s.waiting = *st.waiting
+	}
+	s.summary = st.summary
+	return st.effects
+}
