@@ -1,0 +1,200 @@
+package joinery_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// toy is a policy for synthetic trees.
+var toy = policy{
+	module: "example.org/toy",
+	packages: map[string]rule{
+		"low":         {pure: true},
+		"high":        {imports: list("low"), modules: list("other.org/lib")},
+		"sync":        {imports: list("low")},
+		"cmd/...":     {imports: list("high", "cmd/...")},
+		"cmd/special": {imports: list("low")},
+		"cmd/sub/...": {imports: list("low")},
+		"wide":        {imports: list("..."), modules: list("...")},
+		"prop":        {},
+	},
+	importedByNothing: list("prop"),
+	importNames:       map[string]string{"sync": "toysync"},
+	fileLines:         30,
+	functionLines:     10,
+}
+
+// file returns a documented source of a package named after nothing in
+// particular, with imports one to a line and a body.
+func file(imports, body string) string {
+	var b strings.Builder
+	b.WriteString("// Package x is synthetic.\npackage x\n")
+	for imported := range strings.FieldsSeq(imports) {
+		name, quoted, named := strings.Cut(imported, "=")
+		if !named {
+			name, quoted = "", imported
+		}
+		fmt.Fprintf(&b, "import %s %q\n", name, quoted)
+	}
+	return b.String() + body
+}
+
+func TestCheckReports(t *testing.T) {
+	const toyPath = "example.org/toy/"
+	long := "func f() {\n" + strings.Repeat("\tprintln()\n", 9) + "}\n"
+	for _, test := range []struct {
+		name string
+		path string
+		text string
+		want string // "rule line part of the text"; empty for none
+	}{
+		{"allowed arrow", "high/a.go", file(toyPath+"low fmt other.org/lib other.org/lib/deep", ""), ""},
+		{"arrow upwards", "low/a.go", file(toyPath+"high", ""), "arrow 3 low may not import high"},
+		{"arrow to the root", "high/a.go", file("example.org/toy", ""), "arrow 3 high may not import ."},
+		{"second import", "high/a.go", file("fmt "+toyPath+"cmd", ""), "arrow 4 high may not import cmd"},
+		{"arrow in a test is free", "low/a_test.go", file(toyPath+"high other.org/any", ""), ""},
+		{"subtree rule", "cmd/tool/a.go", file(toyPath+"high "+toyPath+"cmd/other", ""), ""},
+		{"subtree rule is not a prefix of names", "cmdx/a.go", file("", ""), "unlisted 2 package cmdx"},
+		{"longest rule wins", "cmd/special/a.go", file(toyPath+"high", ""), "arrow 3 cmd/special may not import high"},
+		{"longest subtree rule wins", "cmd/sub/deep/a.go", file(toyPath+"high", ""), "arrow 3 cmd/sub/deep may not import high"},
+		{"everything", "wide/a.go", file(toyPath+"cmd/tool any.org/x", ""), ""},
+		{"unlisted package", "new/a.go", file("", ""), "unlisted 2 package new"},
+		{"unlisted package's imports", "new/a.go", file(toyPath+"low other.org/lib", ""), "unlisted 2 package new"},
+		{"unlisted root", "a.go", file("", ""), "unlisted 2 package ."},
+		{"unlisted folder of tests", "new/a_test.go", file("", ""), ""},
+
+		{"foreign module", "low/a.go", file("other.org/lib", ""), "module 3 low may not import other.org/lib"},
+		{"foreign module with a like name", "high/a.go", file("other.org/library", ""), "module 3 high may not import other.org/library"},
+
+		{"imported by nothing", "wide/a.go", file(toyPath+"prop", ""), "arrow 3 prop is imported by nothing"},
+		{"imported by no test", "wide/a_test.go", file(toyPath+"prop", ""), "arrow 3 prop is imported by nothing"},
+
+		{"import name", "wide/a.go", file("toysync="+toyPath+"sync", ""), ""},
+		{"no import name", "wide/a.go", file(toyPath+"sync", ""), "name 3 under the name toysync"},
+		{"wrong import name in a test", "wide/a_test.go", file("sync="+toyPath+"sync", ""), "name 3 under the name toysync"},
+
+		{"pure", "low/a.go", file("time", "const d = time.Second\n"), ""},
+		{"disk", "low/a.go", file("os", ""), "pure 3 may not import os"},
+		{"socket below", "low/a.go", file("net/http", ""), "pure 3 may not import net/http"},
+		{"lock", "low/a.go", file("sync/atomic", ""), "pure 3 may not import sync/atomic"},
+		{"randomness", "low/a.go", file("math/rand/v2", ""), "pure 3 may not import math/rand/v2"},
+		{"logger", "low/a.go", file("log/slog", ""), "pure 3 may not import log/slog"},
+		{"clock", "low/a.go", file("time", "var now = time.Now\n"), "pure 4 may not use time.Now"},
+		{"clock by another name", "low/a.go", file("t=time", "var now = t.Since\n"), "pure 4 may not use t.Since"},
+		{"goroutine", "low/a.go", file("", "func f() {\n\tgo f()\n}\n"), "pure 4 may not use a goroutine"},
+		{"impure test", "low/a_test.go", file("os time", "var now = time.Now\n"), ""},
+		{"impure elsewhere", "high/a.go", file("os time sync", "var now = time.Now\n"), ""},
+
+		{"long file", "low/a.go", file("", strings.Repeat("//\n", 29)), "size 2 31 lines"},
+		{"file just short enough", "low/a.go", file("", strings.Repeat("//\n", 28)), ""},
+		{"long test file", "low/a_test.go", file("", strings.Repeat("//\n", 29)), "size 2 31 lines"},
+		{"long function", "low/a.go", file("", long), "size 3 f has 11 lines"},
+		{"function just short enough", "low/a.go", file("", strings.Replace(long, "\tprintln()\n", "", 1)), ""},
+		{"generated", "low/a.go", "// Code generated by hand. DO NOT EDIT.\n\n" + file("os", strings.Repeat("//\n", 99)), ""},
+		{"test data", "low/testdata/a.go", file("os", ""), ""},
+		{"hidden", ".git/a.go", file("os", ""), ""},
+
+		{"package comment", "low/a.go", "package x\n", "doc 1 package low has no package comment"},
+		{"type", "low/a.go", file("", "type T int\n"), "doc 3 T is exported"},
+		{"function", "low/a.go", file("", "func F() {}\n"), "doc 3 F is exported"},
+		{"method", "low/a.go", file("", "type t int\nfunc (t) M() {}\n// T is.\ntype T[K any] int\nfunc (*T[K]) M() {}\n"), "doc 7 M is exported"},
+		{"interface method", "low/a.go", file("", "// I is.\ntype I interface {\n\tM()\n}\n"), "doc 5 M is exported"},
+		{"constant", "low/a.go", file("", "const (\n\tC = 1\n\tD = 2 // D is.\n)\n"), "doc 4 C is exported"},
+		{"variable", "low/a.go", file("", "var a, V = 1, 2\n"), "doc 3 V is exported"},
+		{"documented", "low/a.go", file("", "// Group.\nvar (\n\tA = 1\n\tB = 2\n)\n// F is.\nfunc F() {}\nfunc f() {}\n"), ""},
+		{"exported in a test", "low/a_test.go", file("", "func F() {}\n"), ""},
+	} {
+		t.Run(test.name, func(t *testing.T) { demand(t, test.path, test.text, test.want) })
+	}
+}
+
+// demand checks a tree of one file beside a harmless one and wants exactly one
+// violation, or none.
+func demand(t *testing.T, path, text, want string) {
+	t.Helper()
+	found, err := toy.check(fstest.MapFS{
+		path:           {Data: []byte(text)},
+		"wide/fine.go": {Data: []byte(file("", ""))},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want == "" {
+		if len(found) != 0 {
+			t.Errorf("found %v, want nothing", found)
+		}
+		return
+	}
+	fields := strings.SplitN(want, " ", 3)
+	prefix := fmt.Sprintf("%s:%s: %s: ", path, fields[1], fields[0])
+	if len(found) != 1 || !strings.HasPrefix(found[0].String(), prefix) || !strings.Contains(found[0].text, fields[2]) {
+		t.Errorf("found %v, want one that starts %q and contains %q", found, prefix, fields[2])
+	}
+}
+
+func TestCheckRefusesWhatItCannotJudge(t *testing.T) {
+	if found, err := toy.check(fstest.MapFS{"README": {}}); err == nil {
+		t.Errorf("an empty tree gave %v, want an error", found)
+	}
+	if found, err := toy.check(fstest.MapFS{"low/a.go": {Data: []byte("package")}}); err == nil {
+		t.Errorf("a broken file gave %v, want an error", found)
+	}
+}
+
+// The table itself must be a sound one: every arrow leads to a package in the
+// table, and no two packages import each other, however long the way round.
+func TestArchitectureTableIsAcyclic(t *testing.T) {
+	if cycle := toy.cycle(); cycle != nil {
+		t.Errorf("toy has the cycle %v", cycle)
+	}
+	looped := policy{packages: map[string]rule{
+		"a": {imports: list("b")}, "b": {imports: list("c")}, "c": {imports: list("a")},
+	}}
+	if looped.cycle() == nil {
+		t.Error("a -> b -> c -> a is not seen as a cycle")
+	}
+	if cycle := architecture.cycle(); cycle != nil {
+		t.Errorf("the architecture has the cycle %v", cycle)
+	}
+	for folder, r := range architecture.packages {
+		for _, target := range r.imports {
+			if _, ok := architecture.packages[target]; !ok && !strings.HasSuffix(target, "...") {
+				t.Errorf("%s may import %s, which is not in the table", folder, target)
+			}
+		}
+	}
+}
+
+// cycle returns a way from a package back to itself, or nil. Entries that end in
+// "..." are left out: they only lead to or from programs.
+func (p policy) cycle() []string {
+	done := make(map[string]bool)
+	var visit func(way []string, folder string) []string
+	visit = func(way []string, folder string) []string {
+		if slices.Contains(way, folder) {
+			return append(way, folder)
+		}
+		if done[folder] {
+			return nil
+		}
+		for _, target := range p.packages[folder].imports {
+			if strings.HasSuffix(target, "...") {
+				continue
+			}
+			if cycle := visit(append(slices.Clip(way), folder), target); cycle != nil {
+				return cycle
+			}
+		}
+		done[folder] = true
+		return nil
+	}
+	for folder := range p.packages {
+		if cycle := visit(nil, folder); cycle != nil {
+			return cycle
+		}
+	}
+	return nil
+}
