@@ -1,0 +1,110 @@
+package sync
+
+import (
+	"fmt"
+
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// Version is the protocol version this package speaks, and MinVersion the
+// oldest it understands.
+const (
+	Version    = 1
+	MinVersion = 1
+)
+
+// A Frame is one message of the protocol. Package wire gives it bytes. Frames
+// may be lost, repeated and reordered; what a link says next mends it.
+type Frame interface{ frame() }
+
+// Hello opens a link from each side.
+type Hello struct {
+	MinVersion, MaxVersion uint64
+	Origin                 merge.Origin // of the sender
+	Name                   string       // what people call the sender, may be empty
+}
+
+// Welcome answers a Hello.
+type Welcome struct{ Version uint64 }
+
+// Subscribe announces a space and asks for what its Vector lacks: rung 1b of
+// the anti-entropy ladder. Repeating it starts over from the new vector.
+type Subscribe struct {
+	Space  string
+	Vector *merge.VersionVector
+}
+
+// Subscribed answers a Subscribe.
+type Subscribed struct {
+	Space   string
+	Changes uint64 // that will be sent
+}
+
+// Changes carries encoded changes of one space in an order in which they can be
+// applied.
+type Changes struct {
+	Space   string
+	Changes [][]byte
+}
+
+// Ack says that changes are durable at the sender: per origin up to the dot.
+type Ack struct {
+	Space string
+	Heads []merge.Dot
+}
+
+// Nack says that a change was refused, and why. Only what depends on it waits.
+type Nack struct {
+	Space  string
+	Dot    merge.Dot
+	Code   string // of a published list: forked, future, rejected
+	Reason string
+}
+
+// Frontier is a heartbeat with the sender's state of one space.
+type Frontier struct {
+	Space   string
+	Applied Fingerprint // of its version vector
+	Cells   Fingerprint // of its cells
+	Changes uint64      // applied in all
+	Unread  uint64      // ops it cannot apply; while not 0, Cells is not comparable
+}
+
+// Ping asks for a Pong.
+type Ping struct{ N uint64 }
+
+// Pong answers a Ping.
+type Pong struct{ N uint64 }
+
+// Goodbye ends a link: the peer must not go on.
+type Goodbye struct {
+	Code   string // of a published list: protocol, needs_upgrade, self, shutdown
+	Reason string
+}
+
+func (*Hello) frame()      {}
+func (*Welcome) frame()    {}
+func (*Subscribe) frame()  {}
+func (*Subscribed) frame() {}
+func (*Changes) frame()    {}
+func (*Ack) frame()        {}
+func (*Nack) frame()       {}
+func (*Frontier) frame()   {}
+func (*Ping) frame()       {}
+func (*Pong) frame()       {}
+func (*Goodbye) frame()    {}
+
+// A GoodbyeError is the end of a link, said by either side.
+type GoodbyeError struct {
+	Goodbye
+	ByPeer bool
+}
+
+// Error says who ended the link and why.
+func (e *GoodbyeError) Error() string {
+	who := "this node"
+	if e.ByPeer {
+		who = "the peer"
+	}
+	return fmt.Sprintf("sync: %s ended the link (%s): %s", who, e.Code, e.Reason)
+}
