@@ -1,0 +1,50 @@
+# What a developer and CI run. It needs Go, git, make and a C toolchain (for the
+# race detector), nothing else.
+
+.DEFAULT_GOAL := build
+.PHONY: build test lint unit fuzz cross nested sim bench demo fmt
+
+FUZZTIME ?= 5s
+TOOL      = go tool -modfile=tools/go.mod
+
+build: ## compile everything
+	go build ./...
+
+# The suite comes last, so that the run ends with go test's own lines.
+test: lint cross nested fuzz sim unit ## everything that CI checks
+
+unit: ## the root module's tests under the race detector
+	go test -race -timeout 20m ./...
+
+lint: ## vet, gofumpt, staticcheck
+	go vet ./...
+	@unformatted=$$($(TOOL) gofumpt -l .) && if [ -n "$$unformatted" ]; then \
+		echo "not gofumpt-clean, run make fmt:"; echo "$$unformatted"; exit 1; fi
+	$(TOOL) staticcheck ./...
+
+fmt: ## rewrite sources with gofumpt
+	$(TOOL) gofumpt -w .
+
+fuzz: ## every fuzz target for FUZZTIME
+	tools/fuzz-all.sh $(FUZZTIME)
+
+cross: ## build for every promised platform
+	tools/cross.sh
+
+nested: ## vet and test the nested modules
+	tools/nested.sh
+
+# A bounded run of the simulator. FILL IN: set SIM to the command, for example
+#   SIM = go run ./cmd/simulate -seeds 2000 -steps 1000
+# and delete this line and the branch for an empty SIM.
+SIM ?=
+sim: ## a bounded run of the simulator
+	$(if $(SIM),$(SIM),@echo "sim: no simulator command yet")
+
+bench: ## benchmarks; compare two runs with: go tool -modfile=tools/go.mod benchstat old new
+	go test -run '^$$' -bench . -benchmem -count 6 ./...
+
+# FILL IN: set DEMO to the command that shows the project working.
+DEMO ?=
+demo: ## show it working
+	$(if $(DEMO),$(DEMO),@echo "demo: no demonstration yet")
