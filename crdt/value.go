@@ -1,7 +1,6 @@
 package crdt
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -43,9 +42,9 @@ var (
 		IndefLength:      cbor.IndefLengthForbidden,
 		TagsMd:           cbor.TagsForbidden,
 		UTF8:             cbor.UTF8RejectInvalid,
-		MaxNestedLevels:  32,
-		MaxArrayElements: 1 << 20,
-		MaxMapPairs:      1 << 20,
+		MaxNestedLevels:  maxNesting,
+		MaxArrayElements: maxItems,
+		MaxMapPairs:      maxItems,
 	}.DecMode())
 )
 
@@ -57,15 +56,16 @@ func must[T any](v T, err error) T {
 }
 
 // EncodeValue returns the canonical CBOR of v: equal values have equal bytes. A
-// [cbor.RawMessage] stands for itself and is checked. Values that CBOR cannot
-// hold (functions, channels) are a [*ValueError].
+// [cbor.RawMessage] stands for itself. What [CheckValue] would refuse from
+// another replica is a [*ValueError] here already: functions and channels, text
+// that is not UTF-8, tags, map keys that are not strings or integers.
 func EncodeValue(v any) ([]byte, error) {
 	b, err := encMode.Marshal(v)
 	if err != nil {
 		return nil, &ValueError{"a value that cannot be encoded", err}
 	}
-	if _, raw := v.(cbor.RawMessage); raw {
-		return b, CheckValue(b)
+	if err := CheckValue(b); err != nil {
+		return nil, err
 	}
 	return b, nil
 }
@@ -89,19 +89,17 @@ func DecodeValue[T any](b []byte) (v T, err error) {
 	return v, nil
 }
 
-// CheckValue returns a [*ValueError] unless b is one value in canonical CBOR
-// without tags.
+// CheckValue returns a [*ValueError] unless b is one value in canonical CBOR:
+// the core deterministic encoding (RFC 8949, section 4.2.1) of integers, byte
+// strings, UTF-8 text, floats, false, true, null, and arrays and maps of them,
+// nested at most 32 deep, with strings and 64-bit integers as map keys. It
+// allocates nothing unless it fails.
 func CheckValue(b []byte) error {
 	if isCanonicalText(b) {
 		return nil
 	}
-	var v any
-	if err := decMode.Unmarshal(b, &v); err != nil {
-		return &ValueError{"bytes that are not CBOR", err}
-	}
-	again, err := encMode.Marshal(v)
-	if err != nil || !bytes.Equal(again, b) {
-		return &ValueError{"bytes that are not canonical CBOR", err}
+	if problem := canonProblem(b); problem != "" {
+		return &ValueError{"bytes that are not canonical CBOR: " + problem, nil}
 	}
 	return nil
 }
