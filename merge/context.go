@@ -55,6 +55,12 @@ func (c *Context) Last(o Origin) uint64 {
 // replica whose origin is o may use it.
 func (c *Context) Next(o Origin) Dot { return Dot{o, c.Last(o) + 1} }
 
+// Origins returns the origins of which something has been seen, ascending, in a
+// slice of the caller's own.
+func (c *Context) Origins() []Origin {
+	return slices.SortedFunc(maps.Keys(c.runs), Origin.Compare)
+}
+
 // Count returns the number of dots, or the largest uint64 if there are more.
 func (c *Context) Count() (n uint64) {
 	for _, runs := range c.runs {
@@ -161,7 +167,7 @@ func firstEndingAt(runs []run, seq uint64) int {
 // count of numbers missing before it and its length less one.
 func (c *Context) AppendBinary(dst []byte) ([]byte, error) {
 	dst = binary.AppendUvarint(dst, uint64(len(c.runs)))
-	for _, o := range slices.SortedFunc(maps.Keys(c.runs), Origin.Compare) {
+	for _, o := range c.Origins() {
 		dst = append(dst, o[:]...)
 		dst = binary.AppendUvarint(dst, uint64(len(c.runs[o])))
 		end := uint64(1)

@@ -1,6 +1,9 @@
 package merge
 
-import "maps"
+import (
+	"iter"
+	"maps"
+)
 
 // Pair is the product of two lattices: each half merges by itself.
 type Pair[A, B any, PA Ptr[A], PB Ptr[B]] struct {
@@ -67,6 +70,10 @@ func (m *Map[K, V, P]) Get(k K) (P, bool) {
 	v, ok := m.entries[k]
 	return v, ok
 }
+
+// All yields the keys with their values, which the caller must not modify, in
+// no particular order.
+func (m *Map[K, V, P]) All() iter.Seq2[K, P] { return maps.All(m.entries) }
 
 // Len returns the number of keys.
 func (m *Map[K, V, P]) Len() int { return len(m.entries) }
