@@ -186,7 +186,7 @@ func (l *Link) stepSubscribe(f *Subscribe, r *Ready) {
 		if !s.announced {
 			r.Send = append(r.Send, l.subscribe(s))
 		}
-		missing := s.reset(f.Vector, l.local.Vector(s.name))
+		missing := s.reset(f.Vector, l.local)
 		r.Send = append(r.Send, &Subscribed{s.name, missing})
 	})
 }
@@ -197,7 +197,7 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 		for _, raw := range f.Changes {
 			h, err := ReadHeader(raw)
 			if err == nil {
-				s.learn(h.Dot)
+				s.out.Skip(h.Dot)
 				if h.Dot.Seq < l.local.Head(s.name, h.Dot.Origin) {
 					continue
 				}
@@ -237,7 +237,7 @@ func (l *Link) Moved(space string, heads []merge.Dot) (r Ready) {
 			r.Send = append(r.Send, l.subscribe(s))
 		}
 		for _, d := range heads {
-			s.enqueue(d)
+			s.out.Add(d)
 		}
 	})
 	return r

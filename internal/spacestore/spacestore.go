@@ -1,0 +1,171 @@
+// Package spacestore is how the state of a space lies in a store: what a node
+// and the simulator both do between the pure core and the store's contract.
+package spacestore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/hlc"
+	"github.com/joinery-crdt/joinery/internal/varint"
+	"github.com/joinery-crdt/joinery/merge"
+	"github.com/joinery-crdt/joinery/store"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+)
+
+var (
+	summaryKey = []byte("summary")
+	originKey  = []byte("origin")
+)
+
+const summaryVersion = 1
+
+// Origin returns the origin under which the store's node writes, and false if
+// the store has none yet.
+func Origin(r store.Reader) (o merge.Origin, ok bool, err error) {
+	b, err := r.Get("", store.Meta, originKey)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return o, false, nil
+	case err != nil:
+		return o, false, err
+	case copy(o[:], b) != len(o) || len(b) != len(o):
+		return o, false, corrupt("", store.Meta, originKey, errors.New("not an origin"))
+	}
+	return o, true, nil
+}
+
+// SetOrigin makes o the origin under which the store's node writes.
+func SetOrigin(tx store.Tx, o merge.Origin) error {
+	return tx.Put("", store.Meta, originKey, o[:])
+}
+
+// Load returns a space in the state the store holds, empty if it holds none.
+func Load(r store.Reader, name string, self merge.Origin, kinds crdt.Kinds) (*crdtsync.Space, error) {
+	cfg := crdtsync.SpaceConfig{Name: name, Self: self, Kinds: kinds, Heads: make(map[merge.Origin]crdtsync.Head)}
+	for rec, err := range r.Scan(name, store.Vector, store.Range{}) {
+		if err != nil {
+			return nil, err
+		}
+		o, h, err := readHead(rec)
+		if err != nil {
+			return nil, corrupt(name, store.Vector, rec.Key, err)
+		}
+		cfg.Heads[o] = h
+	}
+	b, err := r.Get(name, store.Meta, summaryKey)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if err == nil {
+		if cfg.Summary, err = readSummary(b); err != nil {
+			return nil, corrupt(name, store.Meta, summaryKey, err)
+		}
+	}
+	return crdtsync.NewSpace(cfg), nil
+}
+
+// Save writes everything a stage needs durable before it is committed.
+func Save(tx store.Tx, name string, p *crdtsync.Persist) error {
+	for key, state := range p.Cells {
+		if err := saveCell(tx, name, []byte(key), state); err != nil {
+			return err
+		}
+	}
+	for _, c := range p.Log {
+		if err := tx.Put(name, store.Log, logKey(c.Dot), c.Bytes()); err != nil {
+			return err
+		}
+	}
+	for o, h := range p.Heads {
+		if err := tx.Put(name, store.Vector, o[:], appendHead(nil, h)); err != nil {
+			return err
+		}
+	}
+	return tx.Put(name, store.Meta, summaryKey, appendSummary(nil, p.Summary))
+}
+
+func saveCell(tx store.Tx, name string, key, state []byte) error {
+	if state == nil {
+		return tx.Delete(name, store.Cells, key)
+	}
+	return tx.Put(name, store.Cells, key, state)
+}
+
+// Change returns an encoded change out of the log, in memory of the caller's.
+func Change(r store.Reader, space string, d merge.Dot) ([]byte, error) {
+	b, err := r.Get(space, store.Log, logKey(d))
+	if err != nil {
+		return nil, fmt.Errorf("change %s of space %q: %w", d, space, err)
+	}
+	return bytes.Clone(b), nil
+}
+
+// Cells reads the cells of one space in a transaction. The states it returns
+// are the caller's and outlive the transaction.
+type Cells struct {
+	Reader store.Reader
+	Space  string
+}
+
+// Cell returns the state of a cell, nil if it is absent.
+func (c Cells) Cell(key []byte) ([]byte, error) {
+	b, err := c.Reader.Get(c.Space, store.Cells, key)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return append([]byte{}, b...), nil
+}
+
+func corrupt(space string, t store.Table, key []byte, err error) error {
+	return &store.CorruptError{Space: space, Table: t, Key: bytes.Clone(key), Offset: -1, Err: err}
+}
+
+// logKey orders the log by origin and sequence number.
+func logKey(d merge.Dot) []byte {
+	b := append(make([]byte, 0, 24), d.Origin[:]...)
+	return binary.BigEndian.AppendUint64(b, d.Seq)
+}
+
+func appendHead(b []byte, h crdtsync.Head) []byte {
+	b = binary.AppendUvarint(b, h.Seq)
+	b = binary.AppendUvarint(b, uint64(h.Time))
+	b = binary.AppendUvarint(b, h.Since)
+	return append(b, h.Hash[:]...)
+}
+
+func readHead(rec store.Record) (o merge.Origin, h crdtsync.Head, err error) {
+	if len(rec.Key) != len(o) {
+		return o, h, errors.New("not an origin")
+	}
+	copy(o[:], rec.Key)
+	r := varint.NewReader("head", rec.Value)
+	h.Seq, h.Time, h.Since = r.Uvarint(), hlc.Timestamp(r.Uvarint()), r.Uvarint()
+	copy(h.Hash[:], r.Fixed(len(h.Hash)))
+	return o, h, r.Done()
+}
+
+func appendSummary(b []byte, s crdtsync.Summary) []byte {
+	b = append(b, summaryVersion)
+	for _, n := range [...]uint64{s.Changes, s.Unread, uint64(s.LastTime)} {
+		b = binary.AppendUvarint(b, n)
+	}
+	return append(append(b, s.Applied.Bytes()...), s.Cells.Bytes()...)
+}
+
+func readSummary(b []byte) (s crdtsync.Summary, err error) {
+	r := varint.NewReader("summary", b)
+	if r.Byte() != summaryVersion {
+		r.Fail("unknown version")
+	}
+	s.Changes, s.Unread, s.LastTime = r.Uvarint(), r.Uvarint(), hlc.Timestamp(r.Uvarint())
+	s.Applied, _ = crdtsync.ParseFingerprint(r.Fixed(32))
+	s.Cells, _ = crdtsync.ParseFingerprint(r.Fixed(32))
+	return s, r.Done()
+}
