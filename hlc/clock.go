@@ -84,10 +84,21 @@ func (c *Clock) Observe(remote Timestamp) error {
 	if wall := c.wall(); remote > c.limit(wall) {
 		return &DriftError{Remote: remote, Wall: wall, Max: c.maxDrift}
 	}
+	c.Advance(remote)
+	return nil
+}
+
+// Advance brings the clock to t if it is behind, however far ahead t is: every
+// later [Clock.Now] is above t. It is for timestamps that were accepted before,
+// at or below an earlier [Clock.Limit] or read from the program's own log, which
+// Observe could refuse now if the wall clock has been set back since. A t beyond
+// what a limit can be (the year 10854) counts as that.
+func (c *Clock) Advance(t Timestamp) {
+	t = min(t, New(maxIssued, counterMask))
 	for {
 		last := c.last.Load()
-		if uint64(remote) <= last || c.last.CompareAndSwap(last, uint64(remote)) {
-			return nil
+		if uint64(t) <= last || c.last.CompareAndSwap(last, uint64(t)) {
+			return
 		}
 	}
 }

@@ -120,6 +120,26 @@ func TestPoisonFuture(t *testing.T) {
 	}
 }
 
+func TestAdvanceTakesWhatWasAcceptedBefore(t *testing.T) {
+	w := wallAt(time.Hour.Milliseconds())
+	c := newClock(t, hlc.Config{Now: w.now})
+	accepted := c.Limit()
+	w.millis.Store(0) // set back between the acceptance and its commit
+	if err := c.Observe(accepted); !errors.Is(err, hlc.ErrDrift) {
+		t.Fatalf("Observe(%v) = %v, want ErrDrift", accepted, err)
+	}
+	c.Advance(accepted)
+	c.Advance(accepted - 5)
+	if got, want := c.Now(), accepted+1; got != want {
+		t.Errorf("Now = %v, want %v", got, want)
+	}
+	c.Advance(hlc.Max)
+	first := c.Now()
+	if second := c.Now(); first <= accepted || second <= first {
+		t.Errorf("Now = %v after %v: Advance(Max) brought the clock to its end", second, first)
+	}
+}
+
 func TestDriftLimitIsExact(t *testing.T) {
 	for _, test := range []struct {
 		max    time.Duration
