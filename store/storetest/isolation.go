@@ -1,0 +1,173 @@
+package storetest
+
+import (
+	"fmt"
+
+	"github.com/joinery-crdt/joinery/store"
+)
+
+// isolation: what transactions see of each other.
+var isolation = []named{
+	{"ViewKeepsItsSnapshot", viewKeepsSnapshot},
+	{"ViewSeesNothingUncommitted", noDirtyRead},
+	{"ViewSeesTheNewest", viewSeesNewest},
+	{"ViewsAreConsistentBesideWriters", consistentViews},
+	{"UpdateReadsOneSnapshot", updateReadsOneSnapshot},
+}
+
+func viewKeepsSnapshot(s *subject) error {
+	if err := first(s.put("a", store.Cells, "k", "old", "l", "old"), s.put("b", store.Cells, "k", "old")); err != nil {
+		return err
+	}
+	old := func(r store.Reader) error {
+		return first(
+			wantIn(r, "a", store.Cells, "k", "old"),
+			wantIn(r, "a", store.Cells, "l", "old"),
+			wantAbsentIn(r, "a", store.Cells, "m"),
+			wantKeys(r, "a", store.Cells, store.Range{}, "k", "l"),
+			wantSpaces(r, "a", "b"),
+		)
+	}
+	err := s.view(func(r store.Reader) error {
+		for i := range 3 {
+			if err := beside(func() error { return s.rewrite(i) }); err != nil {
+				return err
+			}
+			if err := old(r); err != nil {
+				return fmt.Errorf("in a View opened before the Update: %w", err)
+			}
+		}
+		return nil
+	})
+	return first(err, s.view(func(r store.Reader) error {
+		return first(wantKeys(r, "a", store.Cells, store.Range{}, "k", "m"), wantIn(r, "a", store.Cells, "k", "2"), wantSpaces(r, "a", "c"))
+	}))
+}
+
+// rewrite changes all that viewKeepsSnapshot looks at.
+func (s *subject) rewrite(i int) error {
+	return s.update(func(tx store.Tx) error {
+		return first(
+			putAll(tx, "a", store.Cells, "k", fmt.Sprint(i), "m", fmt.Sprint(i)),
+			putAll(tx, "c", store.Cells, "k", fmt.Sprint(i)),
+			tx.Delete("a", store.Cells, []byte("l")),
+			tx.Delete("b", store.Cells, []byte("k")),
+		)
+	})
+}
+
+// beside runs fn on another goroutine and waits for it.
+func beside(fn func() error) error {
+	result := make(chan error, 1)
+	go func() { result <- fn() }()
+	return <-result
+}
+
+func noDirtyRead(s *subject) error {
+	if err := s.put("a", store.Cells, "k", "old", "l", "old"); err != nil {
+		return err
+	}
+	look := func() error {
+		return s.view(func(r store.Reader) error {
+			return first(
+				wantIn(r, "a", store.Cells, "k", "old"),
+				wantKeys(r, "a", store.Cells, store.Range{}, "k", "l"),
+				wantSpaces(r, "a"),
+			)
+		})
+	}
+	err := s.update(func(tx store.Tx) error {
+		return first(
+			putAll(tx, "a", store.Cells, "k", "new", "m", "new"),
+			tx.Delete("a", store.Cells, []byte("l")),
+			putAll(tx, "b", store.Cells, "k", "new"),
+			beside(look),
+			errPlanted,
+		)
+	})
+	return first(wantError("Update", err, errPlanted), look())
+}
+
+func viewSeesNewest(s *subject) error {
+	for i := range 20 {
+		value := fmt.Sprint(i)
+		if err := first(s.put("a", store.Cells, "k", value), s.want("a", store.Cells, "k", value)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// consistentViews moves an amount between two accounts in two spaces while
+// Views add them up.
+func consistentViews(s *subject) error {
+	const total, rounds = 100, 60
+	move := func(from, to uint64) func(store.Tx) error {
+		return func(tx store.Tx) error {
+			return first(setNumber(tx, "from", from), setNumber(tx, "to", to), tx.Put("b", store.Log, []byte(fmt.Sprint(to)), nil))
+		}
+	}
+	if err := s.update(move(total, 0)); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for i := uint64(1); i <= rounds && err == nil; i++ {
+			err = s.update(move(total-i, i))
+		}
+		done <- err
+	}()
+	for {
+		errView := s.view(func(r store.Reader) error { return wantBalance(r, total) })
+		select {
+		case err := <-done:
+			return first(errView, err)
+		default:
+		}
+		if errView != nil {
+			return first(errView, <-done)
+		}
+	}
+}
+
+// wantBalance demands that a View finds the whole amount and as many log
+// records as moves.
+func wantBalance(r store.Reader, total uint64) error {
+	from, errFrom := number(r, "from")
+	moves := uint64(0)
+	for _, err := range r.Scan("b", store.Log, store.Range{}) {
+		if err != nil {
+			return err
+		}
+		moves++
+	}
+	to, errTo := number(r, "to")
+	if from+to != total || moves != to+1 {
+		return fmt.Errorf("a View found %d and %d of %d, and %d log records", from, to, total, moves)
+	}
+	return first(errFrom, errTo)
+}
+
+// updateReadsOneSnapshot lets another Update try to get between two reads.
+func updateReadsOneSnapshot(s *subject) error {
+	if err := s.put("a", store.Cells, "k", "old"); err != nil {
+		return err
+	}
+	var other chan error
+	err := s.update(func(tx store.Tx) error {
+		other = make(chan error, 1)
+		go func() { other <- s.put("a", store.Cells, "k", "new") }()
+		for range 100 {
+			err := beside(func() error { return s.view(func(store.Reader) error { return nil }) })
+			if err := first(err, wantIn(tx, "a", store.Cells, "k", "old")); err != nil {
+				return err
+			}
+		}
+		return putAll(tx, "a", store.Cells, "seen", "old")
+	})
+	if other != nil {
+		err = first(err, <-other)
+	}
+	return first(err, s.want("a", store.Cells, "k", "new"), s.want("a", store.Cells, "seen", "old"))
+}
