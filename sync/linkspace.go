@@ -14,8 +14,8 @@ const (
 // linkSpace is a link's state of one space.
 type linkSpace struct {
 	name      string
-	announced bool // we have sent a Subscribe
-	answered  bool // and the peer has answered it
+	announced bool    // we have sent a Subscribe
+	answered  bool    // and the peer has answered it
 	out       *Outbox // nil until the peer has subscribed
 	acked     *merge.VersionVector
 	peer      *Frontier // last heard
