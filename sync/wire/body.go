@@ -1,0 +1,284 @@
+package wire
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/joinery-crdt/joinery/internal/varint"
+	"github.com/joinery-crdt/joinery/merge"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+)
+
+// A body is what stands in a frame after its type and flags. Its fields say
+// what is encoded, under which number.
+type body interface {
+	// check returns an error unless frame can be called.
+	check() error
+	// frame returns the frame, which shares memory with the body.
+	frame() crdtsync.Frame
+}
+
+// bodyOf returns the body of f, nil if f is no frame.
+func bodyOf(f crdtsync.Frame) (Type, body) {
+	switch f := f.(type) {
+	case *crdtsync.Hello:
+		return TypeHello, &hello{f.MinVersion, f.MaxVersion, f.Origin[:], f.Name}
+	case *crdtsync.Welcome:
+		return TypeWelcome, &welcome{f.Version}
+	case *crdtsync.Goodbye:
+		return TypeGoodbye, &goodbye{f.Code, cut(f.Reason)}
+	case *crdtsync.Ping:
+		return TypePing, &ping{f.N}
+	case *crdtsync.Pong:
+		return TypePong, &pong{f.N}
+	case *crdtsync.Subscribe:
+		return TypeSubscribe, &subscribe{f.Space, appendVector(f.Vector)}
+	case *crdtsync.Subscribed:
+		return TypeSubscribed, &subscribed{f.Space, f.Changes}
+	case *crdtsync.Frontier:
+		return TypeFrontier, &frontier{f.Space, f.Applied.Bytes(), f.Cells.Bytes(), f.Changes, f.Unread}
+	case *crdtsync.Changes:
+		return TypeChanges, &changes{f.Space, f.Changes}
+	case *crdtsync.Ack:
+		return TypeAck, &ack{f.Space, appendVector(merge.VectorOf(f.Heads...))}
+	case *crdtsync.Nack:
+		return TypeNack, &nack{f.Space, appendDot(f.Dot), f.Code, cut(f.Reason)}
+	}
+	return 0, nil
+}
+
+// newBody returns an empty body of the type, nil if links do not know it.
+func newBody(t Type) body {
+	switch t {
+	case TypeHello:
+		return &hello{}
+	case TypeWelcome:
+		return &welcome{}
+	case TypeGoodbye:
+		return &goodbye{}
+	case TypePing:
+		return &ping{}
+	case TypePong:
+		return &pong{}
+	case TypeSubscribe:
+		return &subscribe{}
+	case TypeSubscribed:
+		return &subscribed{}
+	case TypeFrontier:
+		return &frontier{}
+	case TypeChanges:
+		return &changes{}
+	case TypeAck:
+		return &ack{}
+	case TypeNack:
+		return &nack{}
+	}
+	return nil
+}
+
+type hello struct {
+	Oldest uint64 `cbor:"1,keyasint"`
+	Newest uint64 `cbor:"2,keyasint"`
+	Origin []byte `cbor:"3,keyasint"`
+	Name   string `cbor:"4,keyasint"`
+}
+
+func (b *hello) check() error {
+	return cmp.Or(checkOrigin(b.Origin), checkText("name", b.Name, MaxName))
+}
+
+func (b *hello) frame() crdtsync.Frame {
+	return &crdtsync.Hello{MinVersion: b.Oldest, MaxVersion: b.Newest, Origin: merge.Origin(b.Origin), Name: b.Name}
+}
+
+type welcome struct {
+	Version uint64 `cbor:"1,keyasint"`
+}
+
+func (b *welcome) check() error          { return nil }
+func (b *welcome) frame() crdtsync.Frame { return &crdtsync.Welcome{Version: b.Version} }
+
+type goodbye struct {
+	Code   string `cbor:"1,keyasint"`
+	Reason string `cbor:"2,keyasint"`
+}
+
+func (b *goodbye) check() error { return checkRefusal(b.Code, b.Reason) }
+
+func (b *goodbye) frame() crdtsync.Frame {
+	return &crdtsync.Goodbye{Code: b.Code, Reason: b.Reason}
+}
+
+type ping struct {
+	N uint64 `cbor:"1,keyasint"`
+}
+
+func (b *ping) check() error          { return nil }
+func (b *ping) frame() crdtsync.Frame { return &crdtsync.Ping{N: b.N} }
+
+type pong struct {
+	N uint64 `cbor:"1,keyasint"`
+}
+
+func (b *pong) check() error          { return nil }
+func (b *pong) frame() crdtsync.Frame { return &crdtsync.Pong{N: b.N} }
+
+type subscribe struct {
+	Space  string `cbor:"1,keyasint"`
+	Vector []byte `cbor:"2,keyasint"`
+}
+
+func (b *subscribe) check() error {
+	_, err := merge.DecodeVector(b.Vector)
+	return cmp.Or(checkSpace(b.Space), err)
+}
+
+func (b *subscribe) frame() crdtsync.Frame {
+	return &crdtsync.Subscribe{Space: b.Space, Vector: checkedVector(b.Vector)}
+}
+
+type subscribed struct {
+	Space   string `cbor:"1,keyasint"`
+	Changes uint64 `cbor:"2,keyasint"`
+}
+
+func (b *subscribed) check() error { return checkSpace(b.Space) }
+
+func (b *subscribed) frame() crdtsync.Frame {
+	return &crdtsync.Subscribed{Space: b.Space, Changes: b.Changes}
+}
+
+type frontier struct {
+	Space   string `cbor:"1,keyasint"`
+	Applied []byte `cbor:"2,keyasint"`
+	Cells   []byte `cbor:"3,keyasint"`
+	Changes uint64 `cbor:"4,keyasint"`
+	Unread  uint64 `cbor:"5,keyasint"`
+}
+
+func (b *frontier) check() error {
+	_, okApplied := crdtsync.ParseFingerprint(b.Applied)
+	_, okCells := crdtsync.ParseFingerprint(b.Cells)
+	if !okApplied || !okCells {
+		return fmt.Errorf("fingerprints of %d and %d bytes", len(b.Applied), len(b.Cells))
+	}
+	return checkSpace(b.Space)
+}
+
+func (b *frontier) frame() crdtsync.Frame {
+	applied, _ := crdtsync.ParseFingerprint(b.Applied)
+	cells, _ := crdtsync.ParseFingerprint(b.Cells)
+	return &crdtsync.Frontier{Space: b.Space, Applied: applied, Cells: cells, Changes: b.Changes, Unread: b.Unread}
+}
+
+type changes struct {
+	Space   string   `cbor:"1,keyasint"`
+	Changes [][]byte `cbor:"2,keyasint"`
+}
+
+func (b *changes) check() error {
+	if len(b.Changes) > MaxChanges {
+		return fmt.Errorf("%d changes, the limit is %d", len(b.Changes), MaxChanges)
+	}
+	return checkSpace(b.Space)
+}
+
+func (b *changes) frame() crdtsync.Frame {
+	return &crdtsync.Changes{Space: b.Space, Changes: b.Changes}
+}
+
+type ack struct {
+	Space string `cbor:"1,keyasint"`
+	Heads []byte `cbor:"2,keyasint"`
+}
+
+func (b *ack) check() error {
+	_, err := merge.DecodeVector(b.Heads)
+	return cmp.Or(checkSpace(b.Space), err)
+}
+
+func (b *ack) frame() crdtsync.Frame {
+	return &crdtsync.Ack{Space: b.Space, Heads: checkedVector(b.Heads).Sorted()}
+}
+
+type nack struct {
+	Space  string `cbor:"1,keyasint"`
+	Dot    []byte `cbor:"2,keyasint"`
+	Code   string `cbor:"3,keyasint"`
+	Reason string `cbor:"4,keyasint"`
+}
+
+func (b *nack) check() error {
+	_, err := readDot(b.Dot)
+	return cmp.Or(checkSpace(b.Space), err, checkRefusal(b.Code, b.Reason))
+}
+
+func (b *nack) frame() crdtsync.Frame {
+	dot, _ := readDot(b.Dot)
+	return &crdtsync.Nack{Space: b.Space, Dot: dot, Code: b.Code, Reason: b.Reason}
+}
+
+func appendVector(v *merge.VersionVector) []byte {
+	if v == nil {
+		v = &merge.VersionVector{}
+	}
+	b, _ := v.AppendBinary(nil) // never fails
+	return b
+}
+
+// checkedVector reads a vector that check has read before.
+func checkedVector(b []byte) *merge.VersionVector {
+	v, _ := merge.DecodeVector(b)
+	return v
+}
+
+func appendDot(d merge.Dot) []byte { return binary.AppendUvarint(d.Origin[:], d.Seq) }
+
+func readDot(b []byte) (d merge.Dot, err error) {
+	r := varint.NewReader("dot", b)
+	copy(d.Origin[:], r.Fixed(len(d.Origin)))
+	if d.Seq = r.Uvarint(); d.Seq == 0 || d.Seq > merge.MaxSeq {
+		r.Fail("sequence number 0 or beyond the limit")
+	}
+	return d, r.Done()
+}
+
+func checkOrigin(b []byte) error {
+	if len(b) != len(merge.Origin{}) {
+		return fmt.Errorf("an origin of %d bytes", len(b))
+	}
+	return nil
+}
+
+func checkSpace(name string) error { return crdtsync.CheckName("space", name, crdtsync.MaxSpace) }
+
+func checkText(what, s string, limit int) error {
+	if len(s) > limit || !utf8.ValidString(s) {
+		return fmt.Errorf("a %s of %d bytes: the limit is %d, and it must be UTF-8", what, len(s), limit)
+	}
+	return nil
+}
+
+func checkRefusal(code, reason string) error {
+	if code == "" {
+		return errors.New("an empty code")
+	}
+	return cmp.Or(checkText("code", code, MaxCode), checkText("reason", reason, MaxReason))
+}
+
+// cut makes a reason fit, whatever an error text contains.
+func cut(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= MaxReason {
+		return s
+	}
+	end := MaxReason
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
+}

@@ -1,0 +1,164 @@
+package wire
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+)
+
+// Limits. A frame that exceeds one has no encoding.
+const (
+	MaxFrame   = 256 << 10 // bytes of a frame, type and flags included
+	MaxChanges = 1024      // changes in one Changes frame
+	MaxName    = 255       // bytes in the name of a node, may be empty
+	MaxCode    = 32        // bytes in a code, at least 1
+	MaxReason  = 1 << 10   // bytes in a reason; Append cuts a longer one
+)
+
+// A Type is the number of a kind of frame. Numbers below 16 are about the link,
+// from 16 about a space, from 32 about its changes; 240 and above are not sent
+// over links but stand in files. What is free below 240 is for later versions.
+type Type byte
+
+// The types of frames.
+const (
+	TypeHello      Type = 1  // body: 1 oldest version, 2 newest version, 3 origin, 4 name
+	TypeWelcome    Type = 2  // body: 1 version
+	TypeGoodbye    Type = 3  // body: 1 code, 2 reason
+	TypePing       Type = 4  // body: 1 number
+	TypePong       Type = 5  // body: 1 number
+	TypeSubscribe  Type = 16 // body: 1 space, 2 vector
+	TypeSubscribed Type = 17 // body: 1 space, 2 number of changes
+	TypeFrontier   Type = 18 // body: 1 space, 2 and 3 fingerprints, 4 changes, 5 unread
+	TypeChanges    Type = 32 // body: 1 space, 2 changes
+	TypeAck        Type = 33 // body: 1 space, 2 heads as a vector
+	TypeNack       Type = 34 // body: 1 space, 2 dot, 3 code, 4 reason
+
+	typeFileHeader Type = 240 // body: 1 space, 2 origin, 3 number of changes
+	typeFileEnd    Type = 241 // body: 1 number of records, 2 SHA-256
+)
+
+var typeNames = map[Type]string{
+	TypeHello: "HELLO", TypeWelcome: "WELCOME", TypeGoodbye: "GOODBYE", TypePing: "PING", TypePong: "PONG",
+	TypeSubscribe: "SUBSCRIBE", TypeSubscribed: "SUBSCRIBED", TypeFrontier: "FRONTIER",
+	TypeChanges: "CHANGES", TypeAck: "ACK", TypeNack: "NACK",
+	typeFileHeader: "FILE-HEADER", typeFileEnd: "FILE-END",
+}
+
+// String returns the name that docs/protocol.md uses.
+func (t Type) String() string {
+	if name, ok := typeNames[t]; ok {
+		return name
+	}
+	return fmt.Sprintf("type-%d", byte(t))
+}
+
+// FlagIgnorable marks a frame that a node which does not know its type skips.
+// No type of this version carries it, nor any other flag.
+const FlagIgnorable = 1
+
+const headerSize = 2 // type, flags
+
+var (
+	encMode = must(encOptions().UserBufferEncMode())
+	decMode = must(cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		IndefLength:       cbor.IndefLengthForbidden,
+		TagsMd:            cbor.TagsForbidden,
+		UTF8:              cbor.UTF8RejectInvalid,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		MaxNestedLevels:   4,
+		MaxArrayElements:  MaxChanges,
+		MaxMapPairs:       16,
+	}.DecMode())
+)
+
+func encOptions() cbor.EncOptions {
+	o := cbor.CoreDetEncOptions()
+	o.NilContainers = cbor.NilContainerAsEmpty
+	return o
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Append appends the encoding of f to dst. The result does not share memory
+// with f. A frame beyond a limit is a [*FrameError]; the reason of a Nack or a
+// Goodbye is cut to [MaxReason] instead, being for people.
+func Append(dst []byte, f crdtsync.Frame) ([]byte, error) {
+	t, b := bodyOf(f)
+	if b == nil {
+		return dst, &FrameError{0, fmt.Sprintf("%T is no frame", f)}
+	}
+	return appendBody(dst, t, b)
+}
+
+func appendBody(dst []byte, t Type, b body) ([]byte, error) {
+	if err := b.check(); err != nil {
+		return dst, &FrameError{t, err.Error()}
+	}
+	buf := bytes.NewBuffer(append(dst, byte(t), 0))
+	if err := encMode.MarshalToBuffer(b, buf); err != nil {
+		return dst, &FrameError{t, err.Error()}
+	}
+	if n := buf.Len() - len(dst); n > MaxFrame {
+		return dst, &FrameError{t, fmt.Sprintf("%d bytes, the limit is %d", n, MaxFrame)}
+	}
+	return buf.Bytes(), nil
+}
+
+// Decode reads a frame. The result does not share memory with b. A frame of an
+// unknown type that carries [FlagIgnorable] gives no frame and no error. All
+// else that Append does not write is a [*FrameError].
+func Decode(b []byte) (crdtsync.Frame, error) {
+	t, raw, err := splitFrame(b)
+	if err != nil {
+		return nil, err
+	}
+	into := newBody(t)
+	if into == nil {
+		if b[1] == FlagIgnorable {
+			return nil, nil
+		}
+		return nil, &FrameError{t, "not known here: the peer speaks a newer version, upgrade this node"}
+	}
+	if err := decodeBody(t, b, raw, into); err != nil {
+		return nil, err
+	}
+	return into.frame(), nil
+}
+
+func splitFrame(b []byte) (Type, []byte, error) {
+	switch {
+	case len(b) < headerSize:
+		return 0, nil, &FrameError{0, fmt.Sprintf("%d bytes, shorter than its header", len(b))}
+	case len(b) > MaxFrame:
+		return 0, nil, &FrameError{Type(b[0]), fmt.Sprintf("%d bytes, the limit is %d", len(b), MaxFrame)}
+	case b[1]&^FlagIgnorable != 0:
+		return 0, nil, &FrameError{Type(b[0]), fmt.Sprintf("unknown flags %#x", b[1])}
+	}
+	return Type(b[0]), b[headerSize:], nil
+}
+
+// decodeBody reads raw, the body of frame b, and checks that it is the only
+// encoding of what it says.
+func decodeBody(t Type, b, raw []byte, into body) error {
+	if err := decMode.Unmarshal(raw, into); err != nil {
+		return &FrameError{t, err.Error()}
+	}
+	again, err := appendBody(make([]byte, 0, len(b)), t, into)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(again, b) {
+		return &FrameError{t, "not in canonical form"}
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package wire_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/joinery-crdt/joinery/merge"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+	"github.com/joinery-crdt/joinery/sync/wire"
+)
+
+func origin(b byte) (o merge.Origin) {
+	for i := range o {
+		o[i] = b
+	}
+	return o
+}
+
+func dot(b byte, seq uint64) merge.Dot { return merge.Dot{Origin: origin(b), Seq: seq} }
+
+// frames returns one frame of each type.
+func frames() []crdtsync.Frame {
+	return []crdtsync.Frame{
+		&crdtsync.Hello{MinVersion: 1, MaxVersion: 3, Origin: origin(0xa1), Name: "laptop"},
+		&crdtsync.Welcome{Version: 1},
+		&crdtsync.Goodbye{Code: "shutdown", Reason: "back in a minute"},
+		&crdtsync.Ping{N: 24},
+		&crdtsync.Pong{N: 1 << 40},
+		&crdtsync.Subscribe{Space: "notes", Vector: merge.VectorOf(dot(0xa1, 300), dot(0xb2, 1))},
+		&crdtsync.Subscribed{Space: "notes", Changes: 70_000},
+		&crdtsync.Frontier{
+			Space: "notes", Applied: crdtsync.Fingerprint{1, 2, 3, 4}, Cells: crdtsync.Fingerprint{5, 6, 7, 1 << 63},
+			Changes: 301, Unread: 2,
+		},
+		&crdtsync.Changes{Space: "notes", Changes: [][]byte{{1, 2, 3}, {}, {4}}},
+		&crdtsync.Ack{Space: "notes", Heads: []merge.Dot{dot(0xa1, 300), dot(0xb2, 1)}},
+		&crdtsync.Nack{Space: "notes", Dot: dot(0xb2, 2), Code: "future", Reason: "check the clock"},
+	}
+}
+
+func encode(t testing.TB, f crdtsync.Frame) []byte {
+	t.Helper()
+	b, err := wire.Append(nil, f)
+	if err != nil {
+		t.Fatalf("Append(%#v): %v", f, err)
+	}
+	return b
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, f := range frames() {
+		got, err := wire.Decode(encode(t, f))
+		if err != nil || !reflect.DeepEqual(got, f) {
+			t.Errorf("%T came back as %#v, %v; want %#v", f, got, err, f)
+		}
+	}
+}
+
+func TestAppendKeepsWhatIsThere(t *testing.T) {
+	got, err := wire.Append([]byte("before"), &crdtsync.Ping{N: 7})
+	if want := "before" + string(encode(t, &crdtsync.Ping{N: 7})); err != nil || string(got) != want {
+		t.Fatalf("Append to a prefix = %q, %v; want %q", got, err, want)
+	}
+	got, err = wire.Append([]byte("before"), &crdtsync.Subscribed{})
+	if err == nil || string(got) != "before" {
+		t.Fatalf("Append of a bad frame = %q, %v; want the prefix and an error", got, err)
+	}
+}
+
+func TestDecodeDoesNotAlias(t *testing.T) {
+	want := &crdtsync.Changes{Space: "notes", Changes: [][]byte{[]byte("change")}}
+	b := encode(t, want)
+	got, err := wire.Decode(b)
+	clear(b)
+	if err != nil || !reflect.DeepEqual(got, crdtsync.Frame(want)) {
+		t.Fatalf("after its buffer was cleared the frame reads %#v, %v", got, err)
+	}
+}
+
+func TestAbsentIsEmpty(t *testing.T) {
+	for _, test := range []struct{ in, want crdtsync.Frame }{
+		{&crdtsync.Subscribe{Space: "s"}, &crdtsync.Subscribe{Space: "s", Vector: &merge.VersionVector{}}},
+		{&crdtsync.Changes{Space: "s"}, &crdtsync.Changes{Space: "s", Changes: [][]byte{}}},
+		{&crdtsync.Changes{Space: "s", Changes: [][]byte{nil}}, &crdtsync.Changes{Space: "s", Changes: [][]byte{{}}}},
+	} {
+		got, err := wire.Decode(encode(t, test.in))
+		if sub, ok := got.(*crdtsync.Subscribe); ok && err == nil && sub.Vector.Len() == 0 {
+			continue
+		}
+		if err != nil || !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%#v came back as %#v, %v", test.in, got, err)
+		}
+	}
+}
+
+func TestAckIsASetOfHeads(t *testing.T) {
+	in := &crdtsync.Ack{Space: "s", Heads: []merge.Dot{dot(2, 5), dot(1, 1), dot(2, 4)}}
+	got, err := wire.Decode(encode(t, in))
+	want := &crdtsync.Ack{Space: "s", Heads: []merge.Dot{dot(1, 1), dot(2, 5)}}
+	if err != nil || !reflect.DeepEqual(got, crdtsync.Frame(want)) {
+		t.Fatalf("got %#v, %v; want one head per origin, ascending", got, err)
+	}
+}
+
+func TestReasonsAreCut(t *testing.T) {
+	for _, reason := range []string{strings.Repeat("é", wire.MaxReason), "x" + strings.Repeat("é", wire.MaxReason), "bad \xff\xfe"} {
+		got, err := wire.Decode(encode(t, &crdtsync.Goodbye{Code: "protocol", Reason: reason}))
+		if err != nil {
+			t.Fatalf("Decode: %v", err)
+		}
+		cut := got.(*crdtsync.Goodbye).Reason
+		if len(cut) > wire.MaxReason || !utf8.ValidString(cut) || len(reason) > wire.MaxReason && len(cut) < wire.MaxReason-utf8.UTFMax {
+			t.Errorf("a reason of %d bytes was cut to %d: %.20q", len(reason), len(cut), cut)
+		}
+	}
+}
+
+func TestAppendRefuses(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	tooMany := &merge.VersionVector{}
+	for i := range uint64(16_000) {
+		tooMany.Raise(merge.Dot{Origin: merge.Origin{byte(i), byte(i >> 8)}, Seq: 1})
+	}
+	for name, f := range map[string]crdtsync.Frame{
+		"no frame":         nil,
+		"empty space":      &crdtsync.Subscribed{},
+		"long space":       &crdtsync.Changes{Space: long},
+		"space not UTF-8":  &crdtsync.Frontier{Space: "\xff"},
+		"long name":        &crdtsync.Hello{Name: long},
+		"name not UTF-8":   &crdtsync.Hello{Name: "\xff"},
+		"empty code":       &crdtsync.Goodbye{},
+		"long code":        &crdtsync.Goodbye{Code: long},
+		"dot of nothing":   &crdtsync.Nack{Space: "s", Code: "c"},
+		"sequence too far": &crdtsync.Ack{Space: "s", Heads: []merge.Dot{dot(1, merge.MaxSeq+1)}},
+		"vector too far":   &crdtsync.Subscribe{Space: "s", Vector: merge.VectorOf(dot(1, merge.MaxSeq+1))},
+		"vector too long":  &crdtsync.Subscribe{Space: "s", Vector: tooMany},
+		"too many changes": &crdtsync.Changes{Space: "s", Changes: make([][]byte, wire.MaxChanges+1)},
+		"too large":        &crdtsync.Changes{Space: "s", Changes: [][]byte{make([]byte, wire.MaxFrame)}},
+	} {
+		b, err := wire.Append(nil, f)
+		if _, ok := errors.AsType[*wire.FrameError](err); !ok || !errors.Is(err, wire.ErrFrame) || len(b) != 0 {
+			t.Errorf("%s: Append = %d bytes, %v; want a FrameError", name, len(b), err)
+		}
+	}
+}
+
+func TestLargestChangeFits(t *testing.T) {
+	f := &crdtsync.Changes{Space: strings.Repeat("s", crdtsync.MaxSpace), Changes: [][]byte{make([]byte, crdtsync.MaxChange)}}
+	if _, err := wire.Decode(encode(t, f)); err != nil {
+		t.Fatal(err)
+	}
+}
