@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"cmp"
 	"encoding/binary"
 
 	"github.com/joinery-crdt/joinery/internal/varint"
@@ -15,11 +16,13 @@ var (
 	ORSetKind Kind = causal{"orset", checkEmpty, CheckElement}
 	// RWSetKind keeps remove-wins sets: an element is present if it was added
 	// and every remove has been seen by some add.
-	RWSetKind Kind = causal{"rwset", checkPolarity, CheckElement}
+	RWSetKind Kind = rwset
 	// MVKind keeps multi-value registers: all values that no later write has
 	// seen.
 	MVKind Kind = causal{"mvregister", CheckValue, checkSingle}
 )
+
+var rwset = causal{"rwset", checkPolarity, CheckElement}
 
 // The payloads of an RWSet's writes.
 var (
@@ -42,13 +45,16 @@ func (k causal) Check(element []byte, w Write) error {
 	if err := k.element(element); err != nil {
 		return &WriteError{k.name, err.Error()}
 	}
+	if problem := w.wellFormed(); problem != "" {
+		return &WriteError{k.name, problem}
+	}
 	if w.Put {
 		if err := k.payload(w.Payload); err != nil {
 			return &WriteError{k.name, err.Error()}
 		}
 		return nil
 	}
-	if len(w.Payload) != 0 || k.name == RWSetKind.Name() {
+	if len(w.Payload) != 0 || k.name == rwset.name {
 		return &WriteError{k.name, "a removal with a payload, or without one where it needs it"}
 	}
 	return nil
@@ -56,9 +62,9 @@ func (k causal) Check(element []byte, w Write) error {
 
 // Join removes what the writer had seen and stores what it put.
 func (k causal) Join(cell []byte, seen merge.Dots, w Write) ([]byte, error) {
-	live, err := DecodeDots(cell)
+	live, err := k.live(cell)
 	if err != nil {
-		return nil, &CellError{k.name, err}
+		return nil, err
 	}
 	var delta merge.DotFun[[]byte]
 	if w.Put {
@@ -69,6 +75,18 @@ func (k causal) Join(cell []byte, seen merge.Dots, w Write) ([]byte, error) {
 		return cell, nil
 	}
 	return encodeDots(joined), nil
+}
+
+// live reads a cell of the kind. The error is a [*CellError].
+func (k causal) live(cell []byte) (merge.DotFun[[]byte], error) {
+	live, err := DecodeDots(cell)
+	for e := range live.All() {
+		err = cmp.Or(err, k.payload(e.Value))
+	}
+	if err != nil {
+		return merge.DotFun[[]byte]{}, &CellError{k.name, err}
+	}
+	return live, nil
 }
 
 // DecodeDots reads the cell of a causal kind: its live dots and their payloads,
@@ -83,8 +101,8 @@ func DecodeDots(cell []byte) (merge.DotFun[[]byte], error) {
 		var d merge.Dot
 		copy(d.Origin[:], r.Fixed(len(d.Origin)))
 		d.Seq = r.Uvarint()
-		if d.Seq == 0 || i > 0 && d.Compare(entries[i-1].Dot) <= 0 {
-			r.Fail("dots out of order")
+		if d.Seq == 0 || d.Seq > merge.MaxSeq || i > 0 && d.Compare(entries[i-1].Dot) <= 0 {
+			r.Fail("dots out of order or range")
 		}
 		entries[i] = merge.Entry[[]byte]{Dot: d, Value: r.Bytes()}
 	}
@@ -128,9 +146,9 @@ func Supersede(cell []byte, put bool, payload []byte) (Op, error) {
 // RWSetHas reports whether the element whose cell is given is in a remove-wins
 // set.
 func RWSetHas(cell []byte) (bool, error) {
-	live, err := DecodeDots(cell)
+	live, err := rwset.live(cell)
 	if err != nil {
-		return false, &CellError{RWSetKind.Name(), err}
+		return false, err
 	}
 	for e := range live.All() {
 		if string(e.Value) == string(Removed) {

@@ -50,6 +50,22 @@ type Op struct {
 // under which a write is joined.
 func (w Write) Contains(d merge.Dot) bool { return d == w.Dot || w.Seen.Contains(d) }
 
+// wellFormed returns a problem with the dots of the write, or "": those it
+// supersedes ascend and can be told from its own.
+func (w Write) wellFormed() string {
+	for i, d := range w.Seen {
+		switch {
+		case d.Seq == 0 || d.Seq > merge.MaxSeq:
+			return "it supersedes a dot that names no change"
+		case i > 0 && d.Compare(w.Seen[i-1]) <= 0:
+			return "the dots it supersedes are out of order"
+		case d.Origin == w.Dot.Origin && d.Seq >= w.Dot.Seq:
+			return "it supersedes itself or a later change"
+		}
+	}
+	return ""
+}
+
 // ErrWrite is the kind of every [*WriteError].
 var ErrWrite = errors.New("crdt: malformed write")
 

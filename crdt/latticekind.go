@@ -25,10 +25,10 @@ var (
 	LWWKind Kind = lwwKind{}
 )
 
-// ErrRemoved: a two-phase set never takes back an element that was removed.
+// ErrRemoved says that a two-phase set never takes back an element that was removed.
 var ErrRemoved = errors.New("crdt: the element was removed from a two-phase set and cannot be added again")
 
-// ErrOverflow: a counter share cannot grow further.
+// ErrOverflow says that a counter share cannot grow further.
 var ErrOverflow = errors.New("crdt: counter overflow")
 
 // A Phase is how far an element of a two-phase set has come: absent, added,
@@ -107,10 +107,21 @@ func (s *Share) Equal(o *Share) bool { return *s == *o }
 // Clone returns a copy.
 func (s *Share) Clone() *Share { c := *s; return &c }
 
+// shareColumns is the count of numbers in a share.
+const shareColumns = 4
+
+// columns returns the numbers in the order in which they are encoded.
+func (s *Share) columns() [shareColumns]*uint64 { return [...]*uint64{&s.P, &s.N, &s.PBase, &s.NBase} }
+
+// valid reports whether additions and resets can have led to the share.
+func (s *Share) valid() bool {
+	return max(s.P, s.N) <= math.MaxInt64 && s.PBase <= s.P && s.NBase <= s.N
+}
+
 // AppendBinary appends the four numbers as varints.
 func (s *Share) AppendBinary(dst []byte) ([]byte, error) {
-	for _, n := range [...]uint64{s.P, s.N, s.PBase, s.NBase} {
-		dst = binary.AppendUvarint(dst, n)
+	for _, n := range s.columns() {
+		dst = binary.AppendUvarint(dst, *n)
 	}
 	return dst, nil
 }
@@ -118,7 +129,7 @@ func (s *Share) AppendBinary(dst []byte) ([]byte, error) {
 func decodeShare(b []byte) (Share, error) {
 	r := varint.NewReader("crdt: counter cell", b)
 	s := Share{r.Uvarint(), r.Uvarint(), r.Uvarint(), r.Uvarint()}
-	if max(s.P, s.N) > math.MaxInt64 || s.PBase > s.P || s.NBase > s.N {
+	if !s.valid() {
 		r.Fail("a count over 63 bits or a baseline above its count")
 	}
 	return s, r.Done()
@@ -265,8 +276,11 @@ func DecodeLatest(cell []byte) (Latest, error) {
 	}
 	copy(l.Dot.Origin[:], r.Fixed(len(l.Dot.Origin)))
 	l.Dot.Seq = r.Uvarint()
+	if l.Dot.Seq == 0 || l.Dot.Seq > merge.MaxSeq {
+		r.Fail("a dot that names no change")
+	}
 	l.Value = r.Fixed(r.Len())
-	if err := r.Done(); err != nil {
+	if err := cmp.Or(r.Done(), CheckValue(l.Value)); err != nil {
 		return Latest{}, &CellError{LWWKind.Name(), err}
 	}
 	return l, nil
@@ -285,6 +299,9 @@ func (k lwwKind) Check(element []byte, w Write) error {
 	}
 	if !w.Put || len(w.Seen) > 1 {
 		return &WriteError{k.Name(), "a register is written with one value over at most one"}
+	}
+	if problem := w.wellFormed(); problem != "" {
+		return &WriteError{k.Name(), problem}
 	}
 	return nil
 }

@@ -31,8 +31,13 @@ func TestCheckValueAcceptsWhatEncodeWrites(t *testing.T) {
 		math.MaxFloat32, math.MaxFloat64, math.SmallestNonzeroFloat32, math.SmallestNonzeroFloat64,
 		math.Ldexp(1, -14), math.Ldexp(1, -24), math.Ldexp(3, -24), math.Ldexp(1, -25), math.Ldexp(1023, -24),
 		"", "a", strings.Repeat("x", 23), strings.Repeat("x", 24), strings.Repeat("é", 200), strings.Repeat("x", 70000),
-		[]byte{}, []byte{0xff}, []any{}, []any{1, "two", []any{nil}},
-		map[string]int{"b": 1, "a": 2, "aa": 3}, map[int]string{-1: "x", 10: "y", 1000: "z"}, map[any]int{"a": 1, 1: 2, -1: 3},
+		[]byte{},
+		[]byte{0xff},
+		[]any{},
+		[]any{1, "two", []any{nil}},
+		map[string]int{"b": 1, "a": 2, "aa": 3},
+		map[int]string{-1: "x", 10: "y", 1000: "z"},
+		map[any]int{"a": 1, 1: 2, -1: 3},
 		struct {
 			Name string `cbor:"1,keyasint"`
 			Size int
@@ -51,9 +56,16 @@ func TestCheckValueAcceptsWhatEncodeWrites(t *testing.T) {
 
 func TestEncodeValueRefusesWhatPeersWould(t *testing.T) {
 	for _, v := range []any{
-		"\xff", []string{"\xfe"}, "long enough to take the slow path \xff", new(big.Int).Lsh(big.NewInt(1), 80),
-		cbor.Tag{Number: 5, Content: 1}, cbor.SimpleValue(16), map[[2]int]int{{1, 2}: 3}, map[bool]int{true: 1},
-		map[float64]int{1.5: 1}, make(chan int), func() {}, nested(33), cbor.RawMessage{0x18, 0x01},
+		"\xff",
+		[]string{"\xfe"},
+		"long enough to take the slow path \xff", new(big.Int).Lsh(big.NewInt(1), 80),
+		cbor.Tag{Number: 5, Content: 1},
+		cbor.SimpleValue(16),
+		map[[2]int]int{{1, 2}: 3},
+		map[bool]int{true: 1},
+		map[float64]int{1.5: 1},
+		make(chan int), func() {}, nested(33),
+		cbor.RawMessage{0x18, 0x01},
 		[]cbor.RawMessage{{0x61, 0xff}},
 	} {
 		if b, err := crdt.EncodeValue(v); !errors.Is(err, crdt.ErrValue) {

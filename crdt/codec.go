@@ -1,0 +1,160 @@
+package crdt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/joinery-crdt/joinery/internal/varint"
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// formatVersion is the version of the binary form of the stand-alone types,
+// described in docs/format.md.
+const formatVersion = 1
+
+// An envelope is what every stand-alone value is encoded in.
+type envelope struct {
+	Type    string `cbor:"1,keyasint"`
+	Version uint64 `cbor:"2,keyasint"`
+	Body    []byte `cbor:"3,keyasint"`
+}
+
+// appendEnvelope appends the binary form of a value of the named type.
+func appendEnvelope(dst []byte, name string, body []byte) ([]byte, error) {
+	b, err := encMode.Marshal(envelope{name, formatVersion, body})
+	if err != nil {
+		return nil, &ValueError{"a state that cannot be encoded", err}
+	}
+	return append(dst, b...), nil
+}
+
+// openEnvelope returns a reader of the body of a value of the named type. The
+// body does not alias b.
+func openEnvelope(name string, b []byte) (*varint.Reader, error) {
+	what := "crdt: " + name
+	var e envelope
+	if err := decMode.Unmarshal(b, &e); err != nil {
+		return nil, &merge.FormatError{What: what, Problem: "no envelope: " + err.Error()}
+	}
+	if e.Type != name {
+		return nil, &merge.FormatError{What: what, Problem: fmt.Sprintf("the value is a %.32q", e.Type)}
+	}
+	if e.Version != formatVersion {
+		return nil, &merge.FormatError{What: what, Problem: fmt.Sprintf("version %d, this program reads %d", e.Version, formatVersion)}
+	}
+	if again, err := encMode.Marshal(e); err != nil || !bytes.Equal(again, b) {
+		return nil, &merge.FormatError{What: what, Problem: "an envelope that is not canonical"}
+	}
+	return varint.NewReader(what, e.Body), nil
+}
+
+// appendBlobs appends a column of lengths and a column of the bytes.
+func appendBlobs(dst []byte, n int, blob func(i int) []byte) []byte {
+	for i := range n {
+		dst = binary.AppendUvarint(dst, uint64(len(blob(i))))
+	}
+	for i := range n {
+		dst = append(dst, blob(i)...)
+	}
+	return dst
+}
+
+// readBlobs reads n byte strings of at least one byte. The results alias the
+// input.
+func readBlobs(r *varint.Reader, n int) [][]byte {
+	lengths := make([]int, n)
+	for i := range lengths {
+		lengths[i] = r.Count(1)
+	}
+	blobs := make([][]byte, n)
+	for i, length := range lengths {
+		if length == 0 {
+			r.Fail("an empty value")
+		}
+		blobs[i] = r.Fixed(length)
+	}
+	return blobs
+}
+
+// appendRows appends the number of elements and the elements.
+func appendRows[T comparable](dst []byte, rows []row[T]) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(rows)))
+	return appendBlobs(dst, len(rows), func(i int) []byte { return rows[i].bytes })
+}
+
+// readRows reads elements, ascending by their encodings.
+func readRows[T comparable](r *varint.Reader) ([]T, error) {
+	blobs := readBlobs(r, r.Count(2))
+	if r.Err() != nil {
+		return nil, r.Err()
+	}
+	elements := make([]T, len(blobs))
+	for i, b := range blobs {
+		if i > 0 && bytes.Compare(blobs[i-1], b) >= 0 {
+			r.Fail("elements out of order")
+			return nil, r.Err()
+		}
+		v, err := decodeKey[T](b)
+		if err != nil {
+			return nil, err
+		}
+		elements[i] = v
+	}
+	return elements, nil
+}
+
+// appendDots appends the column of the dots' origins, as indexes into the
+// ascending origins of seen, and the column of their sequence numbers.
+func appendDots(dst []byte, seen *merge.Context, dots []merge.Dot) []byte {
+	index := make(map[merge.Origin]uint64)
+	for i, o := range seen.Origins() {
+		index[o] = uint64(i)
+	}
+	for _, d := range dots {
+		dst = binary.AppendUvarint(dst, index[d.Origin])
+	}
+	for _, d := range dots {
+		dst = binary.AppendUvarint(dst, d.Seq)
+	}
+	return dst
+}
+
+// readDots reads n dots.
+func readDots(r *varint.Reader, seen *merge.Context, n int) []merge.Dot {
+	if n > r.Len()/2 {
+		r.Fail("more dots than input")
+		return nil
+	}
+	origins, dots := seen.Origins(), make([]merge.Dot, n)
+	for i := range dots {
+		if at := r.Uvarint(); at < uint64(len(origins)) {
+			dots[i].Origin = origins[at]
+		} else {
+			r.Fail("an origin beyond the table")
+		}
+	}
+	for i := range dots {
+		dots[i].Seq = r.Uvarint()
+	}
+	return dots
+}
+
+// readCounts reads for each of n elements its number of dots, at least 1, and
+// returns them with their sum.
+func readCounts(r *varint.Reader, n int) (counts []int, total int) {
+	counts = make([]int, n)
+	for i := range counts {
+		counts[i] = r.Count(1)
+		if counts[i] == 0 {
+			r.Fail("an element without dots")
+		}
+		if total += counts[i]; total > r.Len() {
+			r.Fail("more dots than input")
+		}
+		if r.Err() != nil {
+			return nil, 0
+		}
+	}
+	return counts, total
+}
