@@ -133,7 +133,7 @@ func largeValues(s *subject) error {
 	return s.view(func(r store.Reader) error {
 		for rec, err := range r.Scan("a", store.Cells, store.Range{}) {
 			if err != nil || string(rec.Value) != values[string(rec.Key)] {
-				return fmt.Errorf("Scan: key %q has %d bytes, %v; want %d", rec.Key, len(rec.Value), err, len(values[string(rec.Key)]))
+				return fmt.Errorf("scan: key %q has %d bytes, %v; want %d", rec.Key, len(rec.Value), err, len(values[string(rec.Key)]))
 			}
 		}
 		return nil
@@ -148,7 +148,7 @@ func notRetained(s *subject) error {
 			return err
 		}
 		if string(key) != "key" || string(value) != "value" {
-			return fmt.Errorf("Put changed its arguments to %q, %q", key, value)
+			return fmt.Errorf("a Put changed its arguments to %q, %q", key, value)
 		}
 		spoil()
 		return wantIn(tx, "a", store.Cells, "key", "value")
@@ -182,6 +182,9 @@ func resultsStayValid(s *subject) error {
 				if err := putAll(tx, "a", store.Cells, "k", next, fmt.Sprint(round, i), next); err != nil {
 					return err
 				}
+			}
+			if _, err := tx.Get("a", store.Cells, []byte("k")); err != nil {
+				return err
 			}
 			if !bytes.Equal(old, want) {
 				return fmt.Errorf("a value from Get changed from %s to %s before the end of its transaction", short(string(want)), short(string(old)))

@@ -3,7 +3,6 @@ package storetest
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/joinery-crdt/joinery/store"
 )
@@ -58,7 +57,7 @@ func wantSpaces(r store.Reader, want ...string) error {
 	var got []string
 	for name, err := range r.Spaces() {
 		if err != nil {
-			return fmt.Errorf("Spaces: %w", err)
+			return fmt.Errorf("in Spaces: %w", err)
 		}
 		got = append(got, name)
 	}
@@ -67,10 +66,20 @@ func wantSpaces(r store.Reader, want ...string) error {
 
 // wantList demands equal lists.
 func wantList(what string, got, want []string) error {
-	if slices.Equal(got, want) {
-		return nil
+	for i := range max(len(got), len(want)) {
+		if i >= len(got) || i >= len(want) || got[i] != want[i] {
+			return fmt.Errorf("%s: item %d of %d is %s, want %s of %d", what, i, len(got), item(got, i), item(want, i), len(want))
+		}
 	}
-	return fmt.Errorf("%s = %s, want %s", what, shortAll(got), shortAll(want))
+	return nil
+}
+
+// item quotes an item of a list, or says that there is none.
+func item(list []string, i int) string {
+	if i < len(list) {
+		return short(list[i])
+	}
+	return "none"
 }
 
 // first returns the first of errs that is not nil.
@@ -89,13 +98,4 @@ func short(s string) string {
 		return fmt.Sprintf("%q", s)
 	}
 	return fmt.Sprintf("%q… (%d bytes)", s[:40], len(s))
-}
-
-// shortAll is short for a list.
-func shortAll(list []string) []string {
-	out := make([]string, len(list))
-	for i, s := range list {
-		out[i] = short(s)
-	}
-	return out
 }

@@ -1,7 +1,10 @@
 package storetest
 
 import (
+	"encoding/binary"
 	"fmt"
+	"runtime"
+	"sync/atomic"
 
 	"github.com/joinery-crdt/joinery/store"
 )
@@ -98,53 +101,64 @@ func viewSeesNewest(s *subject) error {
 	return nil
 }
 
-// consistentViews moves an amount between two accounts in two spaces while
-// Views add them up.
+// consistentViews moves an amount between two accounts and notes it in a
+// third place while Views add them up.
 func consistentViews(s *subject) error {
-	const total, rounds = 100, 60
-	move := func(from, to uint64) func(store.Tx) error {
-		return func(tx store.Tx) error {
-			return first(setNumber(tx, "from", from), setNumber(tx, "to", to), tx.Put("b", store.Log, []byte(fmt.Sprint(to)), nil))
-		}
-	}
-	if err := s.update(move(total, 0)); err != nil {
+	const total, views, moves = 1 << 40, 200, 20
+	if err := s.update(moveTo(total, 0)); err != nil {
 		return err
 	}
-	done := make(chan error, 1)
-	go func() {
-		var err error
-		for i := uint64(1); i <= rounds && err == nil; i++ {
-			err = s.update(move(total-i, i))
-		}
-		done <- err
-	}()
-	for {
-		errView := s.view(func(r store.Reader) error { return wantBalance(r, total) })
+	var moved atomic.Int64
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- s.keepMoving(total, &moved, stop) }()
+	var err error
+	for i := 0; err == nil && len(done) == 0 && (i < views || moved.Load() < moves); i++ {
+		err = s.view(func(r store.Reader) error { return wantBalance(r, total) })
+	}
+	close(stop)
+	return first(err, <-done)
+}
+
+// keepMoving moves one more each time until it is told to stop.
+func (s *subject) keepMoving(total uint64, moved *atomic.Int64, stop <-chan struct{}) error {
+	for i := uint64(1); ; i++ {
 		select {
-		case err := <-done:
-			return first(errView, err)
+		case <-stop:
+			return nil
 		default:
 		}
-		if errView != nil {
-			return first(errView, <-done)
+		if err := s.update(moveTo(total, i)); err != nil {
+			return err
 		}
+		moved.Add(1)
 	}
 }
 
-// wantBalance demands that a View finds the whole amount and as many log
-// records as moves.
+// moveTo writes the state after n moves.
+func moveTo(total, n uint64) func(store.Tx) error {
+	return func(tx store.Tx) error {
+		return first(
+			setNumber(tx, "from", total-n), setNumber(tx, "to", n),
+			tx.Put("b", store.Log, []byte("moves"), binary.BigEndian.AppendUint64(nil, n)),
+		)
+	}
+}
+
+// wantBalance demands that a View finds the whole amount and the note of it.
 func wantBalance(r store.Reader, total uint64) error {
 	from, errFrom := number(r, "from")
-	moves := uint64(0)
-	for _, err := range r.Scan("b", store.Log, store.Range{}) {
+	runtime.Gosched()
+	noted := uint64(0)
+	for rec, err := range r.Scan("b", store.Log, store.Range{}) {
 		if err != nil {
 			return err
 		}
-		moves++
+		noted = binary.BigEndian.Uint64(rec.Value)
 	}
+	runtime.Gosched()
 	to, errTo := number(r, "to")
-	if from+to != total || moves != to+1 {
-		return fmt.Errorf("a View found %d and %d of %d, and %d log records", from, to, total, moves)
+	if from+to != total || noted != to {
+		return fmt.Errorf("a View found %d and %d of %d, and a note of %d", from, to, total, noted)
 	}
 	return first(errFrom, errTo)
 }

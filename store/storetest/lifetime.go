@@ -98,7 +98,7 @@ func contextDoneLater(s *subject) error {
 		return putAll(tx, "a", store.Cells, "k", "v")
 	})
 	if err != nil {
-		return fmt.Errorf("Update whose context ended while its function ran = %w, want nil", err)
+		return fmt.Errorf("an Update whose context ended while its function ran = %w, want nil", err)
 	}
 	return s.want("a", store.Cells, "k", "v")
 }

@@ -106,7 +106,7 @@ func scanResumes(s *subject) error {
 				rg.After = append([]byte{}, rec.Key...)
 				return err
 			}
-			return errors.New("Scan after its last key yielded nothing")
+			return errors.New("a Scan after its last key yielded nothing")
 		})
 		if err != nil {
 			return err

@@ -80,7 +80,7 @@ type subject struct {
 // reopen closes the store and opens it again.
 func (s *subject) reopen() error {
 	if err := s.Close(); err != nil {
-		return fmt.Errorf("Close: %w", err)
+		return fmt.Errorf("in Close: %w", err)
 	}
 	s.Store = s.harness.Open(s.t)
 	return nil
@@ -102,7 +102,7 @@ func (s *subject) put(space string, t store.Table, pairs ...string) error {
 func putAll(tx store.Tx, space string, t store.Table, pairs ...string) error {
 	for i := 0; i < len(pairs); i += 2 {
 		if err := tx.Put(space, t, []byte(pairs[i]), []byte(pairs[i+1])); err != nil {
-			return fmt.Errorf("Put(%q): %w", pairs[i], err)
+			return fmt.Errorf("Put(%s): %w", short(pairs[i]), err)
 		}
 	}
 	return nil
