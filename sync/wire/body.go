@@ -16,9 +16,15 @@ import (
 // A body is what stands in a frame after its type and flags. Its fields say
 // what is encoded, under which number.
 type body interface {
-	// check returns an error unless frame can be called.
+	// check returns an error unless the fields are within their limits.
 	check() error
-	// frame returns the frame, which shares memory with the body.
+}
+
+// A linkBody is the body of a frame that links exchange.
+type linkBody interface {
+	body
+	// frame returns the frame, which shares memory with the body. It is called
+	// only after check.
 	frame() crdtsync.Frame
 }
 
@@ -52,7 +58,7 @@ func bodyOf(f crdtsync.Frame) (Type, body) {
 }
 
 // newBody returns an empty body of the type, nil if links do not know it.
-func newBody(t Type) body {
+func newBody(t Type) linkBody {
 	switch t {
 	case TypeHello:
 		return &hello{}
