@@ -1,0 +1,380 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/joinery-crdt/joinery/internal/spacestore"
+	"github.com/joinery-crdt/joinery/merge"
+	"github.com/joinery-crdt/joinery/store"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+)
+
+// Bounds of one commit: how many jobs share it, and how many changes of peers.
+const (
+	maxGather  = 1024
+	maxOffered = 4096
+)
+
+// A job is work for the committer.
+type job interface {
+	// stage does the work in the batch. It keeps its own errors; what it
+	// returns makes the whole batch fail.
+	stage(b *batch) error
+	// finish is called once, when the batch is durable and published, or with
+	// the error for which it is neither.
+	finish(err error)
+	// weight is the number of changes the job brings.
+	weight() int
+}
+
+// submit hands a job to the committer.
+func (n *Node) submit(ctx context.Context, j job) error {
+	if n.ctx.Err() != nil {
+		return ErrClosed
+	}
+	select {
+	case n.jobs <- j:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-n.ctx.Done():
+		return ErrClosed
+	}
+}
+
+// commitLoop is the committer: it gathers the jobs that wait into one
+// transaction, so that they share one flush.
+func (n *Node) commitLoop() {
+	defer close(n.stopped)
+	for {
+		select {
+		case j := <-n.jobs:
+			n.commit(n.gather(j))
+		case <-n.ctx.Done():
+			n.refuseRest()
+			return
+		}
+	}
+}
+
+func (n *Node) gather(first job) []job {
+	jobs, weight := []job{first}, first.weight()
+	for len(jobs) < maxGather && weight < maxOffered {
+		select {
+		case j := <-n.jobs:
+			jobs, weight = append(jobs, j), weight+j.weight()
+		default:
+			return jobs
+		}
+	}
+	return jobs
+}
+
+func (n *Node) refuseRest() {
+	for {
+		select {
+		case j := <-n.jobs:
+			j.finish(ErrClosed)
+		default:
+			return
+		}
+	}
+}
+
+// errNothing ends a transaction that has nothing to write.
+var errNothing = errors.New("node: nothing to write")
+
+// commit stages the jobs, makes the outcome durable and only then publishes it.
+func (n *Node) commit(jobs []job) {
+	b := &batch{node: n, stages: make(map[*Space]*crdtsync.Stage)}
+	err := n.failure()
+	if err == nil {
+		err = n.store.Update(n.ctx, func(tx store.Tx) error { return b.run(tx, jobs) })
+	}
+	switch {
+	case err == nil || errors.Is(err, errNothing):
+		err = nil
+		b.publish()
+	default:
+		err = n.storeError(err)
+	}
+	for _, j := range jobs {
+		j.finish(err)
+	}
+}
+
+func (n *Node) failure() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.failed
+}
+
+// storeError notes an error after which the store takes nothing more.
+func (n *Node) storeError(err error) error {
+	if n.ctx.Err() != nil && !errors.Is(err, store.ErrUncertain) {
+		return ErrClosed
+	}
+	if errors.Is(err, store.ErrUncertain) {
+		n.mu.Lock()
+		n.failed = err
+		n.mu.Unlock()
+	}
+	n.log.Error("commit", "code", "store_error", "err", err)
+	return err
+}
+
+// batch is the work of one commit.
+type batch struct {
+	node     *Node
+	tx       store.Tx
+	stages   map[*Space]*crdtsync.Stage
+	order    []*Space
+	persists map[*Space]*crdtsync.Persist
+}
+
+func (b *batch) run(tx store.Tx, jobs []job) error {
+	b.tx = tx
+	for _, j := range jobs {
+		if err := j.stage(b); err != nil {
+			return err
+		}
+	}
+	return b.save()
+}
+
+// stageOf returns the batch's stage of a space, opened if need be.
+func (b *batch) stageOf(s *Space) *crdtsync.Stage {
+	st, ok := b.stages[s]
+	if !ok {
+		st = s.core.Stage(spacestore.Cells{Reader: b.tx, Space: s.name}, b.node.clock.Limit())
+		b.stages[s] = st
+		b.order = append(b.order, s)
+	}
+	return st
+}
+
+func (b *batch) save() error {
+	b.persists = make(map[*Space]*crdtsync.Persist, len(b.stages))
+	empty := true
+	for _, s := range b.order {
+		p := b.stages[s].Persist()
+		b.persists[s] = p
+		if p.Empty() {
+			continue
+		}
+		empty = false
+		if err := spacestore.Save(b.tx, s.name, p); err != nil {
+			return err
+		}
+	}
+	if empty {
+		return errNothing
+	}
+	return nil
+}
+
+// publish makes what is durable visible to readers, watchers and peers.
+func (b *batch) publish() {
+	links := b.node.allLinks()
+	for _, s := range b.order {
+		s.mu.Lock()
+		effects := b.stages[s].Commit()
+		s.clearRefused(b.persists[s].Heads)
+		s.mu.Unlock()
+		s.notify(effects)
+		heads := headsOf(b.persists[s].Heads)
+		if len(heads) == 0 {
+			continue
+		}
+		for _, l := range links {
+			l.moved(s.name, heads)
+		}
+	}
+}
+
+func headsOf(m map[merge.Origin]crdtsync.Head) []merge.Dot {
+	dots := make([]merge.Dot, 0, len(m))
+	for o, h := range m {
+		dots = append(dots, merge.Dot{Origin: o, Seq: h.Seq})
+	}
+	slices.SortFunc(dots, merge.Dot.Compare)
+	return dots
+}
+
+// update is a transaction of the application. Its function runs in the
+// goroutine of its caller, while the committer waits, so that a panic is the
+// caller's.
+type update struct {
+	space *Space
+	turn  chan *Tx      // the committer lends the transaction
+	ran   chan struct{} // closed when the caller is done with it
+	done  chan struct{} // closed when the outcome is known
+	tx    *Tx
+	err   error
+}
+
+// do waits for its turn, runs fn and waits until the change is durable.
+func (u *update) do(ctx context.Context, fn func(*Tx) error) error {
+	select {
+	case tx := <-u.turn:
+		u.run(ctx, tx, fn)
+	case <-u.space.node.stopped:
+		return ErrClosed
+	}
+	<-u.done
+	return u.err
+}
+
+func (u *update) run(ctx context.Context, tx *Tx, fn func(*Tx) error) {
+	u.err = errAborted
+	defer close(u.ran)
+	if u.err = ctx.Err(); u.err != nil {
+		return
+	}
+	u.err = errAborted
+	u.err = fn(tx)
+}
+
+// errAborted: the transaction's function did not return.
+var errAborted = errors.New("node: transaction aborted")
+
+func (u *update) weight() int { return 1 }
+
+func (u *update) stage(b *batch) error {
+	tx := newTx(u.space, b)
+	u.turn <- tx
+	<-u.ran
+	if u.err == nil {
+		u.err = tx.author()
+	}
+	return nil
+}
+
+func (u *update) finish(err error) {
+	if u.err == nil {
+		u.err = err
+	}
+	close(u.done)
+}
+
+// offer is changes from a peer or a file.
+type offer struct {
+	node    *Node
+	changes []crdtsync.Offered
+	done    chan struct{}
+	err     error
+	results map[string]*offerResult // by space
+}
+
+// offerResult is what became of offered changes of one space.
+type offerResult struct {
+	applied   int
+	duplicate int
+	waiting   int
+	heads     map[merge.Origin]uint64 // of the origins offered, as the batch leaves them
+	refused   []error
+}
+
+// offer stages changes and waits until they are durable.
+func (n *Node) offer(ctx context.Context, changes []crdtsync.Offered) (map[string]*offerResult, error) {
+	o := &offer{node: n, changes: changes, done: make(chan struct{}), results: make(map[string]*offerResult)}
+	if err := n.submit(ctx, o); err != nil {
+		return nil, err
+	}
+	select {
+	case <-o.done:
+		return o.results, o.err
+	case <-n.stopped:
+		return nil, ErrClosed
+	}
+}
+
+func (o *offer) weight() int { return len(o.changes) }
+
+func (o *offer) stage(b *batch) error {
+	for _, c := range o.changes {
+		s := o.node.Space(c.Space)
+		if s.bad != nil {
+			o.err = s.bad
+			return nil
+		}
+		if err := o.stageOne(b, s, c.Change); err != nil {
+			o.err = err
+			return nil
+		}
+	}
+	for name, r := range o.results {
+		st := b.stageOf(o.node.Space(name))
+		for origin := range r.heads {
+			r.heads[origin] = st.Head(origin).Seq
+		}
+	}
+	return nil
+}
+
+func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) error {
+	r, ok := o.results[s.name]
+	if !ok {
+		r = &offerResult{heads: make(map[merge.Origin]uint64)}
+		o.results[s.name] = r
+	}
+	err := b.stageOf(s).Offer(c)
+	r.heads[c.Dot.Origin] = 0
+	refusal, refused := errors.AsType[*crdtsync.RefusedError](err)
+	switch {
+	case err == nil:
+		r.applied++
+		_ = o.node.clock.Observe(c.Time) // within the stage's limit
+	case errors.Is(err, crdtsync.ErrDuplicate):
+		r.duplicate++
+	case errors.Is(err, crdtsync.ErrEarly), errors.Is(err, crdtsync.ErrFull):
+		r.waiting++
+	case refused:
+		r.refused = append(r.refused, err)
+		s.noteRefused(refusal)
+	default:
+		return err
+	}
+	return nil
+}
+
+func (o *offer) finish(err error) {
+	if o.err == nil {
+		o.err = err
+	}
+	close(o.done)
+}
+
+// appliedHeads returns the heads in r as dots, ascending.
+func (r *offerResult) appliedHeads() []merge.Dot {
+	var dots []merge.Dot
+	for o, seq := range r.heads {
+		if seq > 0 {
+			dots = append(dots, merge.Dot{Origin: o, Seq: seq})
+		}
+	}
+	slices.SortFunc(dots, merge.Dot.Compare)
+	return dots
+}
+
+// noteRefused remembers the first change of an origin that is held back.
+func (s *Space) noteRefused(e *crdtsync.RefusedError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.refused[e.Dot.Origin]; !ok {
+		s.node.log.Warn("change refused", "code", "refused", "space", s.name, "change", e.Dot, "reason", e.Reason)
+		s.refused[e.Dot.Origin] = e
+	}
+}
+
+// clearRefused forgets refusals of origins that have moved on. The caller holds
+// s.mu.
+func (s *Space) clearRefused(heads map[merge.Origin]crdtsync.Head) {
+	for o, h := range heads {
+		if e, ok := s.refused[o]; ok && h.Seq >= e.Dot.Seq {
+			delete(s.refused, o)
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/hlc"
+	"github.com/joinery-crdt/joinery/internal/spacestore"
+	"github.com/joinery-crdt/joinery/merge"
+	"github.com/joinery-crdt/joinery/store"
+)
+
+// ErrClosed: the node was closed.
+var ErrClosed = errors.New("node: closed")
+
+// ErrConfig: the configuration cannot be used.
+var ErrConfig = errors.New("node: configuration without a store")
+
+// A Config says how a node runs. Only Store is required.
+type Config struct {
+	// Store holds everything that survives. The node owns it from Open on, and
+	// Close closes it.
+	Store store.Store
+	// Name is what people call this node, shown to its peers. May be empty.
+	Name string
+	// Kinds is the types the node knows, nil for the built-in ones. It must
+	// not change afterwards.
+	Kinds crdt.Kinds
+	// MaxDrift is how far in the future a change may be stamped before its
+	// origin is held back, 0 for hlc.DefaultMaxDrift.
+	MaxDrift time.Duration
+	// Heartbeat is the interval at which links repeat their state, 0 for 2 s.
+	Heartbeat time.Duration
+	// MaxBackoff bounds the pause between attempts to connect, 0 for 60 s.
+	MaxBackoff time.Duration
+	// Now reads the wall clock, nil for time.Now.
+	Now func() time.Time
+	// NewOrigin makes the identity of a new store, nil for a random UUID.
+	NewOrigin func() merge.Origin
+	// Logger receives what happens, nil for nowhere.
+	Logger *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	if c.Kinds == nil {
+		c.Kinds = crdt.Builtin()
+	}
+	if c.Heartbeat == 0 {
+		c.Heartbeat = 2 * time.Second
+	}
+	if c.MaxBackoff == 0 {
+		c.MaxBackoff = time.Minute
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.NewOrigin == nil {
+		c.NewOrigin = func() merge.Origin { return merge.Origin(uuid.New()) }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// A Node is one running installation.
+type Node struct {
+	cfg    Config
+	store  store.Store
+	clock  *hlc.Clock
+	origin merge.Origin
+	log    *slog.Logger
+
+	jobs   chan job
+	ctx    context.Context // ends when the node closes
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	// stopped is closed when the committer has ended.
+	stopped chan struct{}
+
+	mu     sync.Mutex // guards what follows
+	spaces map[string]*Space
+	links  map[*peerLink]struct{}
+	peers  map[string]*peer
+	closed bool
+	failed error // why the store takes no more writes
+}
+
+// Open starts a node on a store. The store's identity is made at the first
+// opening.
+func Open(ctx context.Context, cfg Config) (*Node, error) {
+	if cfg.Store == nil {
+		return nil, ErrConfig
+	}
+	cfg.setDefaults()
+	n := &Node{
+		cfg: cfg, store: cfg.Store, log: cfg.Logger, jobs: make(chan job, maxGather), stopped: make(chan struct{}),
+		spaces: make(map[string]*Space), links: make(map[*peerLink]struct{}), peers: make(map[string]*peer),
+	}
+	if err := n.loadOrigin(ctx); err != nil {
+		return nil, err
+	}
+	if err := n.loadSpaces(ctx); err != nil {
+		return nil, err
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.wg.Go(n.commitLoop)
+	return n, nil
+}
+
+func (n *Node) loadOrigin(ctx context.Context) error {
+	known := false
+	err := n.store.View(ctx, func(r store.Reader) (err error) {
+		n.origin, known, err = spacestore.Origin(r)
+		return err
+	})
+	if err != nil || known {
+		return err
+	}
+	n.origin = n.cfg.NewOrigin()
+	return n.store.Update(ctx, func(tx store.Tx) error { return spacestore.SetOrigin(tx, n.origin) })
+}
+
+func (n *Node) loadSpaces(ctx context.Context) error {
+	var last hlc.Timestamp
+	err := n.store.View(ctx, func(r store.Reader) error {
+		for name, err := range r.Spaces() {
+			if err != nil {
+				return err
+			}
+			core, err := spacestore.Load(r, name, n.origin, n.cfg.Kinds)
+			if err != nil {
+				return err
+			}
+			n.spaces[name] = newSpace(n, core)
+			last = max(last, core.Summary().LastTime)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	n.clock, err = hlc.NewClock(hlc.Config{Now: n.cfg.Now, MaxDrift: n.cfg.MaxDrift, After: last})
+	return err
+}
+
+// Origin returns the identity under which the node writes.
+func (n *Node) Origin() merge.Origin { return n.origin }
+
+// Name returns the name the node was configured with.
+func (n *Node) Name() string { return n.cfg.Name }
+
+// Close ends all links, finishes what the committer has begun and closes the
+// store. Transactions that wait get [ErrClosed].
+func (n *Node) Close() error {
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return nil
+	}
+	n.closed = true
+	links := slices.Collect(maps.Keys(n.links))
+	n.mu.Unlock()
+	for _, l := range links {
+		l.end(ErrClosed)
+	}
+	n.cancel()
+	n.wg.Wait()
+	return n.store.Close()
+}
+
+// Spaces returns the names of the spaces that hold changes, ascending.
+func (n *Node) Spaces() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var names []string
+	for name, s := range n.spaces {
+		if s.summary().Changes > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// allLinks returns the running links.
+func (n *Node) allLinks() []*peerLink {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Collect(maps.Keys(n.links))
+}

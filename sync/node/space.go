@@ -1,0 +1,122 @@
+package node
+
+import (
+	"context"
+	"sync"
+
+	"github.com/joinery-crdt/joinery/internal/spacestore"
+	"github.com/joinery-crdt/joinery/merge"
+	"github.com/joinery-crdt/joinery/store"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+)
+
+// A Space is the unit of replication, of transactions and of causal
+// consistency. It holds objects, each named by a key and a type; an object
+// exists by being named. A Space is safe for concurrent use.
+type Space struct {
+	node *Node
+	name string
+	bad  error // why the name cannot be used
+
+	mu       sync.RWMutex // guards what follows
+	core     *crdtsync.Space
+	watchers map[*watcher]struct{}
+	refused  map[merge.Origin]*crdtsync.RefusedError // first change of each origin that is held back
+	diverged bool                                    // a level peer held other bytes
+}
+
+func newSpace(n *Node, core *crdtsync.Space) *Space {
+	return &Space{
+		node: n, name: core.Name(), core: core,
+		watchers: make(map[*watcher]struct{}), refused: make(map[merge.Origin]*crdtsync.RefusedError),
+	}
+}
+
+// Space returns the space of that name, which exists from its first change on.
+// A name that cannot be used shows as an error of every operation.
+func (n *Node) Space(name string) *Space {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s, ok := n.spaces[name]; ok {
+		return s
+	}
+	s := newSpace(n, crdtsync.NewSpace(crdtsync.SpaceConfig{Name: name, Self: n.origin, Kinds: n.cfg.Kinds}))
+	if s.bad = crdtsync.CheckName("space", name, crdtsync.MaxSpace); s.bad == nil {
+		n.spaces[name] = s
+	}
+	return s
+}
+
+// Name returns the name of the space.
+func (s *Space) Name() string { return s.name }
+
+// Vector returns what the space has applied, in a vector of the caller's own.
+func (s *Space) Vector() *merge.VersionVector {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.core.Vector()
+}
+
+// Summary returns the account of what the space has applied: two spaces with
+// equal Applied hold equal cells and so have equal Cells.
+func (s *Space) Summary() crdtsync.Summary { return s.summary() }
+
+func (s *Space) summary() crdtsync.Summary {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.core.Summary()
+}
+
+// Update runs fn and makes what it wrote one change: atomic, and after
+// everything the space has applied. It returns nil when the change is durable.
+// When fn returns an error, or a method of tx did, nothing is kept.
+//
+// The node's one committer waits while fn runs: fn should only compute, and
+// must not call Update, View or Close. Transactions of many goroutines share
+// one flush.
+func (s *Space) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	if s.bad != nil {
+		return s.bad
+	}
+	u := &update{space: s, turn: make(chan *Tx), ran: make(chan struct{}), done: make(chan struct{})}
+	if err := s.node.submit(ctx, u); err != nil {
+		return err
+	}
+	return u.do(ctx, fn)
+}
+
+// View runs fn over one consistent snapshot and returns its error. fn must not
+// call Update.
+func (s *Space) View(ctx context.Context, fn func(v *View) error) error {
+	if s.bad != nil {
+		return s.bad
+	}
+	return s.node.store.View(ctx, func(r store.Reader) error {
+		return fn(&View{space: s.name, r: r})
+	})
+}
+
+// locals is what links read of the node. Every method takes the lock of the
+// space it asks for.
+type locals struct{ node *Node }
+
+func (l locals) Spaces() []string { return l.node.Spaces() }
+
+func (l locals) Vector(space string) *merge.VersionVector { return l.node.Space(space).Vector() }
+
+func (l locals) Summary(space string) crdtsync.Summary { return l.node.Space(space).summary() }
+
+func (l locals) Head(space string, o merge.Origin) uint64 {
+	s := l.node.Space(space)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.core.Head(o).Seq
+}
+
+func (l locals) Change(space string, d merge.Dot) (raw []byte, err error) {
+	err = l.node.store.View(l.node.ctx, func(r store.Reader) (err error) {
+		raw, err = spacestore.Change(r, space, d)
+		return err
+	})
+	return raw, err
+}

@@ -1,0 +1,173 @@
+package node
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/joinery-crdt/joinery/merge"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+)
+
+// A Status says what a node holds, how its peers are, and, where something does
+// not flow, why and what to do.
+type Status struct {
+	Origin   merge.Origin  `json:"origin"`
+	Name     string        `json:"name,omitempty"`
+	Spaces   []SpaceStatus `json:"spaces"`
+	Peers    []PeerStatus  `json:"peers"`
+	Problems []Problem     `json:"problems"`
+}
+
+// A SpaceStatus is the state of one space.
+type SpaceStatus struct {
+	Name        string `json:"name"`
+	Changes     uint64 `json:"changes"`     // applied
+	Origins     int    `json:"origins"`     // that ever wrote
+	Waiting     int    `json:"waiting"`     // changes that came before what they depend on
+	Unread      uint64 `json:"unread"`      // ops of types this node does not know
+	Fingerprint string `json:"fingerprint"` // of the contents, hexadecimal
+}
+
+// A PeerStatus is the state of one peer.
+type PeerStatus struct {
+	Address string       `json:"address"`
+	State   string       `json:"state"` // connecting, connected, waiting
+	Name    string       `json:"name,omitempty"`
+	Origin  string       `json:"origin,omitempty"`
+	Error   string       `json:"error,omitempty"` // why it is not connected
+	Next    time.Time    `json:"next,omitzero"`   // next attempt
+	Spaces  []PeerSpaces `json:"spaces,omitempty"`
+}
+
+// A PeerSpaces is the state of one space between this node and a peer.
+type PeerSpaces struct {
+	Name    string `json:"name"`
+	Missing uint64 `json:"missing"` // changes the peer has not acknowledged
+	Level   bool   `json:"level"`   // both have applied the same changes
+}
+
+// A Problem is something that does not flow.
+type Problem struct {
+	Code   string `json:"code"`
+	Space  string `json:"space,omitempty"`
+	Peer   string `json:"peer,omitempty"`
+	Cause  string `json:"cause"`
+	Action string `json:"action"` // what to do about it
+}
+
+// Status returns the state of the node.
+func (n *Node) Status() Status {
+	n.mu.Lock()
+	spaces := slices.SortedFunc(maps.Values(n.spaces), func(a, b *Space) int { return cmp.Compare(a.name, b.name) })
+	peers := slices.SortedFunc(maps.Values(n.peers), func(a, b *peer) int { return cmp.Compare(a.address, b.address) })
+	failed := n.failed
+	n.mu.Unlock()
+
+	st := Status{Origin: n.origin, Name: n.cfg.Name, Spaces: []SpaceStatus{}, Peers: []PeerStatus{}, Problems: []Problem{}}
+	if failed != nil {
+		st.Problems = append(st.Problems, Problem{Code: "store_failed", Cause: failed.Error(),
+			Action: "check the disk, then restart this node; nothing that was acknowledged is lost"})
+	}
+	for _, s := range spaces {
+		s.addStatus(&st)
+	}
+	for _, p := range peers {
+		p.addStatus(&st)
+	}
+	return st
+}
+
+func (s *Space) addStatus(st *Status) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	sum := s.core.Summary()
+	waiting, missing := s.core.Waiting()
+	if sum.Changes == 0 && waiting == 0 && len(s.refused) == 0 {
+		return
+	}
+	st.Spaces = append(st.Spaces, SpaceStatus{
+		Name: s.name, Changes: sum.Changes, Origins: s.core.Vector().Len(), Waiting: waiting,
+		Unread: sum.Unread, Fingerprint: sum.Cells.String(),
+	})
+	if waiting > 0 {
+		st.Problems = append(st.Problems, Problem{Code: "waiting", Space: s.name,
+			Cause:  fmt.Sprintf("%d changes wait for others, first for %s", waiting, missing),
+			Action: "connect a peer, or import a file, that has it"})
+	}
+	if sum.Unread > 0 {
+		st.Problems = append(st.Problems, Problem{Code: "unknown_type", Space: s.name,
+			Cause:  fmt.Sprintf("%d operations are of types this node does not know; they are kept and passed on", sum.Unread),
+			Action: "upgrade this node or register the types"})
+	}
+	for _, o := range slices.SortedFunc(maps.Keys(s.refused), merge.Origin.Compare) {
+		e := s.refused[o]
+		st.Problems = append(st.Problems, Problem{Code: refusalCode(e), Space: s.name, Cause: e.Error(), Action: refusalAction(e)})
+	}
+	if s.diverged {
+		st.Problems = append(st.Problems, Problem{Code: "diverged", Space: s.name,
+			Cause:  "a peer that has applied the same changes holds different contents",
+			Action: "keep both data directories and report this: it is a bug or damaged storage"})
+	}
+}
+
+func refusalCode(e *crdtsync.RefusedError) string {
+	switch e.Kind {
+	case crdtsync.ErrForked:
+		return "origin_forked"
+	case crdtsync.ErrFuture:
+		return "future_change"
+	}
+	return "change_rejected"
+}
+
+func refusalAction(e *crdtsync.RefusedError) string {
+	switch e.Kind {
+	case crdtsync.ErrForked:
+		return "find the device with that origin; it was copied or restored and must start from an empty data directory"
+	case crdtsync.ErrFuture:
+		return "set the clock of the device with that origin, or of this one; the change is taken when its time has come"
+	}
+	return "upgrade the device with that origin; its later changes are held back, all others flow"
+}
+
+func (p *peer) addStatus(st *Status) {
+	p.mu.Lock()
+	link, ps := p.link, PeerStatus{Address: p.address, Name: p.name, Next: p.next}
+	lastErr, nacks := p.lastErr, slices.Clone(p.nacks)
+	p.mu.Unlock()
+	switch {
+	case link != nil:
+		ps.State = "connecting"
+		link.addStatus(&ps)
+	case !ps.Next.IsZero():
+		ps.State = "waiting"
+	default:
+		ps.State = "connecting"
+	}
+	if link == nil && lastErr != nil {
+		ps.Error = lastErr.Error()
+		st.Problems = append(st.Problems, Problem{Code: "peer_unreachable", Peer: p.address, Cause: ps.Error,
+			Action: "check that the peer runs and that the address is right; this node keeps trying"})
+	}
+	for _, nack := range nacks {
+		st.Problems = append(st.Problems, Problem{Code: "refused_by_peer", Space: nack.Space, Peer: p.address,
+			Cause: fmt.Sprintf("%s: %s", nack.Dot, nack.Reason), Action: "see the status of that peer"})
+	}
+	st.Peers = append(st.Peers, ps)
+}
+
+func (l *peerLink) addStatus(ps *PeerStatus) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	hello := l.core.Peer()
+	if hello == nil {
+		return
+	}
+	ps.State, ps.Name, ps.Origin = "connected", hello.Name, hello.Origin.String()
+	for _, s := range l.core.Report() {
+		ps.Spaces = append(ps.Spaces, PeerSpaces{s.Name, s.Missing, s.Level})
+	}
+}

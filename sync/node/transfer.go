@@ -1,0 +1,151 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/joinery-crdt/joinery/merge"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+	"github.com/joinery-crdt/joinery/sync/wire"
+)
+
+// A Cut selects changes of a space for Export. The zero Cut selects all.
+type Cut struct {
+	// Since leaves out what it contains, nil for nothing.
+	Since *merge.VersionVector
+	// Until leaves out what it does not contain, nil for nothing. If it is
+	// causally closed (a vector some node had), so is the file.
+	Until *merge.VersionVector
+}
+
+// Bounds of one data frame in a file.
+const (
+	fileFrameChanges = 512
+	fileFrameBytes   = 64 << 10
+)
+
+// Export writes the selected changes as a drop file and returns their number.
+// The file can be imported anywhere, any number of times.
+func (s *Space) Export(ctx context.Context, w io.Writer, cut Cut) (n uint64, err error) {
+	if s.bad != nil {
+		return 0, s.bad
+	}
+	since := &merge.VersionVector{}
+	if cut.Since != nil {
+		since = cut.Since.Clone()
+	}
+	out := crdtsync.NewOutbox(s.name, since, s.limit(cut.Until))
+	local := locals{s.node}
+	total := out.Fill(local)
+	file, err := wire.NewFileWriter(w, wire.FileHeader{Space: s.name, Origin: s.node.origin, Changes: total})
+	if err != nil {
+		return 0, err
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
+		batch, err := out.Take(local, fileFrameChanges, fileFrameBytes)
+		if err != nil {
+			return n, err
+		}
+		if len(batch) == 0 {
+			return n, file.Close()
+		}
+		if err := file.Write(&crdtsync.Changes{Space: s.name, Changes: batch}); err != nil {
+			return n, err
+		}
+		n += uint64(len(batch))
+	}
+}
+
+// limit returns the part of what the space has now that until contains.
+func (s *Space) limit(until *merge.VersionVector) *merge.VersionVector {
+	now := s.Vector()
+	if until == nil {
+		return now
+	}
+	v := &merge.VersionVector{}
+	for d := range now.Heads() {
+		if seq := min(d.Seq, until.Get(d.Origin)); seq > 0 {
+			v.Raise(merge.Dot{Origin: d.Origin, Seq: seq})
+		}
+	}
+	return v
+}
+
+// An ImportReport is what became of the changes in a drop file.
+type ImportReport struct {
+	Space     string `json:"space"`
+	Applied   int    `json:"applied"`
+	Duplicate int    `json:"duplicate"` // had been applied before
+	Waiting   int    `json:"waiting"`   // came before what they depend on; kept in memory only
+	Refused   int    `json:"refused"`
+	// Reason is why the first of the refused changes was refused.
+	Reason string `json:"reason,omitempty"`
+}
+
+// ErrIncomplete: some changes of a file wait for others. Import or sync what
+// they depend on, then import the file again.
+var ErrIncomplete = errors.New("node: the file depends on changes that are not here")
+
+// Import applies the changes in a drop file. What was applied before an error
+// stays: it is complete in itself.
+func (n *Node) Import(ctx context.Context, r io.Reader) (ImportReport, error) {
+	file, err := wire.NewFileReader(r)
+	if err != nil {
+		return ImportReport{}, err
+	}
+	report := ImportReport{Space: file.Header().Space}
+	for f, err := range file.Frames() {
+		if err != nil {
+			return report, err
+		}
+		changes, ok := f.(*crdtsync.Changes)
+		if !ok || changes.Space != report.Space {
+			continue
+		}
+		if err := n.importFrame(ctx, changes, &report); err != nil {
+			return report, err
+		}
+	}
+	return report, n.checkComplete(&report)
+}
+
+func (n *Node) importFrame(ctx context.Context, f *crdtsync.Changes, report *ImportReport) error {
+	offers := make([]crdtsync.Offered, len(f.Changes))
+	for i, raw := range f.Changes {
+		c, err := crdtsync.DecodeChange(raw)
+		if err != nil {
+			return err
+		}
+		offers[i] = crdtsync.Offered{Space: f.Space, Change: c}
+	}
+	results, err := n.offer(ctx, offers)
+	if err != nil {
+		return err
+	}
+	for _, res := range results {
+		report.Applied += res.applied
+		report.Duplicate += res.duplicate
+		report.Refused += len(res.refused)
+		if len(res.refused) > 0 && report.Reason == "" {
+			report.Reason = res.refused[0].Error()
+		}
+	}
+	return nil
+}
+
+func (n *Node) checkComplete(report *ImportReport) error {
+	s := n.Space(report.Space)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	waiting, missing := s.core.Waiting()
+	report.Waiting = waiting
+	if waiting == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %d changes wait, first for %s", ErrIncomplete, waiting, missing)
+}

@@ -1,0 +1,305 @@
+package node
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/hlc"
+	"github.com/joinery-crdt/joinery/internal/spacestore"
+	"github.com/joinery-crdt/joinery/merge"
+	"github.com/joinery-crdt/joinery/store"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+)
+
+// A Reader reads objects: a [View] or a [Tx]. What it returns is the caller's
+// to keep and must not be modified.
+type Reader interface {
+	// Cell returns the state of one cell, nil if it is absent.
+	Cell(key crdtsync.CellKey) ([]byte, error)
+	// Cells yields the cells of one object in ascending order of element. It
+	// yields at most one error, last.
+	Cells(object, kind string) iter.Seq2[Cell, error]
+	// Objects yields the objects whose key starts with prefix, ascending.
+	Objects(prefix string) iter.Seq2[Object, error]
+}
+
+// A Cell is one stored part of an object.
+type Cell struct {
+	Element string // its name within the object
+	State   []byte
+}
+
+// An Object names an object: the same key with two kinds is two objects.
+type Object struct {
+	Key  string `json:"key"`
+	Kind string `json:"type"`
+}
+
+// A View is one immutable snapshot of a space. It is valid until the function
+// it was given to returns, and for one goroutine at a time.
+type View struct {
+	space string
+	r     store.Reader
+}
+
+// Cell returns the state of one cell, nil if it is absent.
+func (v *View) Cell(key crdtsync.CellKey) ([]byte, error) {
+	b, _ := key.AppendBinary(nil)
+	return spacestore.Cells{Reader: v.r, Space: v.space}.Cell(b)
+}
+
+// Cells yields the cells of one object in ascending order of element.
+func (v *View) Cells(object, kind string) iter.Seq2[Cell, error] {
+	prefix := crdtsync.KindPrefix(object, kind)
+	return func(yield func(Cell, error) bool) {
+		for rec, err := range v.r.Scan(v.space, store.Cells, store.Range{Prefix: prefix}) {
+			if err != nil {
+				yield(Cell{}, err)
+				return
+			}
+			if !yield(Cell{string(rec.Key[len(prefix):]), append([]byte{}, rec.Value...)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Objects yields the objects whose key starts with prefix, ascending. It visits
+// one cell per object.
+func (v *View) Objects(prefix string) iter.Seq2[Object, error] {
+	start := crdtsync.ObjectPrefix(nil, prefix)
+	start = start[:len(start)-2] // without the end of the name: longer names too
+	return func(yield func(Object, error) bool) {
+		var after []byte
+		for {
+			rec, err := v.first(store.Range{Prefix: start, After: after})
+			if rec == nil && err == nil {
+				return
+			}
+			var key crdtsync.CellKey
+			if err == nil {
+				key, err = crdtsync.ParseCellKey(rec)
+			}
+			if !yield(Object{key.Object, key.Kind}, err) || err != nil {
+				return
+			}
+			after = pastObject(key)
+		}
+	}
+}
+
+// pastObject returns a key above all cells of the object and below all others
+// that follow: its prefix, the last byte of which no stored key has one higher.
+func pastObject(key crdtsync.CellKey) []byte {
+	b := crdtsync.KindPrefix(key.Object, key.Kind)
+	b[len(b)-1]++
+	return b
+}
+
+// first returns the first key in the range, nil if there is none.
+func (v *View) first(r store.Range) ([]byte, error) {
+	for rec, err := range v.r.Scan(v.space, store.Cells, r) {
+		return bytes.Clone(rec.Key), err
+	}
+	return nil, nil
+}
+
+// A Tx is a transaction: it reads the space as it is plus its own writes. It is
+// valid until the function it was given to returns, and for one goroutine at a
+// time. The first error of one of its methods sticks and makes the transaction
+// fail, even if it is ignored.
+type Tx struct {
+	space *Space
+	base  View
+	stage *crdtsync.Stage
+	write crdt.Write // dot and time of the change being made
+	ops   map[crdtsync.CellKey]crdt.Op
+	cells map[crdtsync.CellKey][]byte // what the transaction has written
+	err   error
+}
+
+func newTx(s *Space, b *batch) *Tx {
+	st := b.stageOf(s)
+	return &Tx{
+		space: s, stage: st, base: View{s.name, b.tx},
+		write: crdt.Write{
+			Dot:  merge.Dot{Origin: s.node.origin, Seq: st.Head(s.node.origin).Seq + 1},
+			Time: s.node.clock.Now(),
+		},
+		ops: make(map[crdtsync.CellKey]crdt.Op), cells: make(map[crdtsync.CellKey][]byte),
+	}
+}
+
+// Dot returns the dot that the transaction's change will have, if it makes one.
+func (tx *Tx) Dot() merge.Dot { return tx.write.Dot }
+
+// Time returns the stamp that the transaction's change will have.
+func (tx *Tx) Time() hlc.Timestamp { return tx.write.Time }
+
+// fail makes err stick and returns it.
+func (tx *Tx) fail(err error) error {
+	if tx.err == nil {
+		tx.err = err
+	}
+	return err
+}
+
+// Before returns the state of a cell before the transaction, nil if it is
+// absent: what its op supersedes.
+func (tx *Tx) Before(key crdtsync.CellKey) ([]byte, error) {
+	b, err := tx.stage.Cell(key)
+	if err != nil {
+		return nil, tx.fail(err)
+	}
+	return b, nil
+}
+
+// Cell returns the state of one cell as the transaction leaves it.
+func (tx *Tx) Cell(key crdtsync.CellKey) ([]byte, error) {
+	if b, ok := tx.cells[key]; ok {
+		return b, nil
+	}
+	return tx.Before(key)
+}
+
+// Write sets what the transaction does to a cell, replacing what it did to it
+// earlier: op works on the state that Before returns and contains what the
+// transaction did before. The typed references do this; call it for kinds of
+// your own.
+func (tx *Tx) Write(key crdtsync.CellKey, op crdt.Op) error {
+	if err := crdtsync.CheckName("object", key.Object, crdtsync.MaxObject); err != nil {
+		return tx.fail(err)
+	}
+	kind, ok := tx.space.node.cfg.Kinds[key.Kind]
+	if !ok {
+		return tx.fail(&crdtsync.NameError{What: "kind", Name: key.Kind,
+			Problem: fmt.Sprintf("is unknown; known are %v", tx.space.node.cfg.Kinds.Names())})
+	}
+	before, err := tx.Before(key)
+	if err != nil {
+		return err
+	}
+	w := tx.write
+	w.Op = op
+	if err := kind.Check([]byte(key.Element), w); err != nil {
+		return tx.fail(err)
+	}
+	after, err := kind.Join(before, tx.stage, w)
+	if err != nil {
+		return tx.fail(err)
+	}
+	tx.ops[key], tx.cells[key] = op, after
+	return nil
+}
+
+// author makes the transaction's writes a change, unless there are none.
+func (tx *Tx) author() error {
+	if tx.err != nil || len(tx.ops) == 0 {
+		return tx.err
+	}
+	ops := make([]crdtsync.CellOp, 0, len(tx.ops))
+	for key, op := range tx.ops {
+		ops = append(ops, crdtsync.CellOp{Cell: key, Op: op})
+	}
+	_, err := tx.stage.Author(tx.write.Time, ops)
+	return err
+}
+
+// Cells yields the cells of one object as the transaction leaves them.
+func (tx *Tx) Cells(object, kind string) iter.Seq2[Cell, error] {
+	return func(yield func(Cell, error) bool) {
+		found, err := tx.collect(object, kind)
+		for _, element := range slices.Sorted(maps.Keys(found)) {
+			if !yield(Cell{element, found[element]}, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(Cell{}, tx.fail(err))
+		}
+	}
+}
+
+// collect lays what the batch and the transaction have written over what is
+// stored of one object.
+func (tx *Tx) collect(object, kind string) (map[string][]byte, error) {
+	found := make(map[string][]byte)
+	set := func(element string, state []byte) {
+		if delete(found, element); state != nil {
+			found[element] = state
+		}
+	}
+	for c, err := range tx.base.Cells(object, kind) {
+		if err != nil {
+			return nil, err
+		}
+		set(c.Element, c.State)
+	}
+	prefix := crdtsync.KindPrefix(object, kind)
+	for _, key := range tx.stage.TouchedKeys(prefix) {
+		state, _ := tx.stage.Touched([]byte(key))
+		set(key[len(prefix):], state)
+	}
+	for key, state := range tx.cells {
+		if key.Object == object && key.Kind == kind {
+			set(key.Element, state)
+		}
+	}
+	return found, nil
+}
+
+// Objects yields the objects whose key starts with prefix as the transaction
+// leaves them, ascending.
+func (tx *Tx) Objects(prefix string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		found := make(map[Object]bool)
+		for o, err := range tx.base.Objects(prefix) {
+			if err != nil {
+				yield(Object{}, tx.fail(err))
+				return
+			}
+			found[o] = true
+		}
+		tx.addTouched(prefix, found)
+		for _, o := range slices.SortedFunc(maps.Keys(found), Object.compare) {
+			alive, err := tx.holds(o)
+			if err != nil {
+				yield(Object{}, err)
+				return
+			}
+			if alive && !yield(o, nil) {
+				return
+			}
+		}
+	}
+}
+
+// addTouched adds the objects that the batch and the transaction have written.
+func (tx *Tx) addTouched(prefix string, found map[Object]bool) {
+	start := crdtsync.ObjectPrefix(nil, prefix)
+	for _, stored := range tx.stage.TouchedKeys(start[:len(start)-2]) {
+		if key, err := crdtsync.ParseCellKey([]byte(stored)); err == nil {
+			found[Object{key.Object, key.Kind}] = true
+		}
+	}
+	for key := range tx.cells {
+		if len(key.Object) >= len(prefix) && key.Object[:len(prefix)] == prefix {
+			found[Object{key.Object, key.Kind}] = true
+		}
+	}
+}
+
+func (tx *Tx) holds(o Object) (bool, error) {
+	for _, err := range tx.Cells(o.Key, o.Kind) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
+func (o Object) compare(p Object) int {
+	return crdtsync.CellKey{Object: o.Key, Kind: o.Kind}.Compare(crdtsync.CellKey{Object: p.Key, Kind: p.Kind})
+}
