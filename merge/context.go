@@ -40,8 +40,9 @@ func (c *Context) Contains(d Dot) bool {
 	return i < len(runs) && runs[i].first <= d.Seq
 }
 
-// Add includes d, which must have a Seq above 0, and reports a change.
-func (c *Context) Add(d Dot) bool { return c.addRun(d.Origin, run{d.Seq, d.Seq}) }
+// Add includes d and reports a change. A dot with Seq 0 names nothing and is
+// never included.
+func (c *Context) Add(d Dot) bool { return d.Seq != 0 && c.addRun(d.Origin, run{d.Seq, d.Seq}) }
 
 // Last returns the largest sequence number seen of o, 0 when there is none.
 func (c *Context) Last(o Origin) uint64 {

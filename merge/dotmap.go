@@ -4,8 +4,14 @@ import "iter"
 
 // A DotMap keeps one [DotFun] per key under a single causal context. It is the
 // representation of the causal types of package crdt. Every change of it takes
-// a dot of its own, removals included, so the context alone decides the state:
-// two replicas with equal contexts are equal.
+// a dot of its own, removals included, so among replicas that merge each delta
+// after those its author had seen, the context alone decides the state: two of
+// them with equal contexts are equal.
+//
+// Merged in another order, deltas end in the same state once all are there. In
+// between, a replica that merged a change and not the one it superseded has the
+// dots of both in its context, but may still hold what the missing one removed.
+// Until then a comparison of contexts does not tell that it lacks something.
 //
 // The zero value is empty. A DotMap used as a delta is the same type with a
 // small context. Values are shared, never copied: treat them as immutable.
@@ -67,12 +73,12 @@ func (m *DotMap[K, V]) Context() *Context { return &m.seen }
 // those whose dots from has seen, and no others.
 func (m *DotMap[K, V]) Merge(from *DotMap[K, V]) (changed bool) {
 	for _, k := range m.removedBy(from) {
-		m.joinAt(k, from)
+		changed = m.joinAt(k, from) || changed
 	}
 	for k := range from.cells {
-		m.joinAt(k, from)
+		changed = m.joinAt(k, from) || changed
 	}
-	return m.seen.Merge(&from.seen)
+	return m.seen.Merge(&from.seen) || changed
 }
 
 // removedBy returns the keys that hold a dot which from has seen and dropped.
@@ -99,10 +105,12 @@ func (m *DotMap[K, V]) holds(d Dot) bool {
 	return ok
 }
 
-func (m *DotMap[K, V]) joinAt(k K, from *DotMap[K, V]) {
-	if joined, changed := JoinDotFuns(m.cells[k], &m.seen, from.cells[k], &from.seen); changed {
+func (m *DotMap[K, V]) joinAt(k K, from *DotMap[K, V]) bool {
+	joined, changed := JoinDotFuns(m.cells[k], &m.seen, from.cells[k], &from.seen)
+	if changed {
 		m.set(k, joined)
 	}
+	return changed
 }
 
 // set replaces what k holds and keeps the index of dots in step.
