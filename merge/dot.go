@@ -61,5 +61,6 @@ func (d Dot) String() string { return fmt.Sprintf("%s/%d", d.Origin, d.Seq) }
 // Dots is a set of dots that can be asked for one: a [*Context], a
 // [*VersionVector] or a [DotSet].
 type Dots interface {
+	// Contains reports whether the dot is in the set.
 	Contains(Dot) bool
 }
