@@ -219,7 +219,9 @@ func scanWhileWriting(s *subject) error {
 				if err != nil {
 					return err
 				}
-				got = append(got, string(rec.Key))
+				if got = append(got, string(rec.Key)); len(got) > len(want) {
+					break
+				}
 				err = first(putAll(tx, "a", store.Cells, string(rec.Key)+"+", ""), tx.Delete("a", store.Cells, rec.Key))
 				if err != nil {
 					return err

@@ -1,0 +1,65 @@
+package boltstore
+
+import (
+	"context"
+	"io"
+
+	"github.com/joinery-crdt/joinery/store/internal/overlay"
+	"go.etcd.io/bbolt"
+)
+
+// Backup writes a consistent copy of the store to w while others read and
+// write. The copy, as joinery.db in a directory of its own, is a store. Backup
+// is a View for as long as it runs, so w should be a file rather than a slow
+// peer. It does not flush w. When ctx ends it stops with the context's error.
+func (s *Store) Backup(ctx context.Context, w io.Writer) error {
+	return s.read(ctx, func(tx *bbolt.Tx) error {
+		_, err := tx.WriteTo(&contextWriter{ctx, w})
+		return wrap("backup", err)
+	})
+}
+
+// A contextWriter writes until its context ends.
+type contextWriter struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (w *contextWriter) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.w.Write(p)
+}
+
+// Check reads every record and returns the first damage as a
+// [*store.CorruptError]. It is a View for as long as it runs. When ctx ends it
+// stops with the context's error.
+func (s *Store) Check(ctx context.Context) error {
+	return s.read(ctx, func(tx *bbolt.Tx) error {
+		b := &base{tx: tx}
+		names, err := b.spaces()
+		if err != nil {
+			return err
+		}
+		for _, name := range append(names, "") {
+			if err := b.check(ctx, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// check reads every record of a space.
+func (b *base) check(ctx context.Context, space string) error {
+	for _, err := range b.Scan(overlay.AppendSpace(nil, space), nil) {
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

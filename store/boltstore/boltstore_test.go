@@ -1,0 +1,26 @@
+package boltstore_test
+
+import (
+	"testing"
+
+	"github.com/joinery-crdt/joinery/store"
+	"github.com/joinery-crdt/joinery/store/boltstore"
+	"github.com/joinery-crdt/joinery/store/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Harness {
+		dir := t.TempDir()
+		return storetest.Harness{Open: func(t *testing.T) store.Store { return open(t, dir) }}
+	})
+}
+
+// open opens a store in dir or fails the test.
+func open(t testing.TB, dir string) *boltstore.Store {
+	t.Helper()
+	s, err := boltstore.Open(dir, boltstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
