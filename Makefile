@@ -35,7 +35,7 @@ nested: ## vet and test the nested modules
 	tools/nested.sh
 
 # A bounded run of the simulator. FILL IN: set SIM to the command, for example
-#   SIM = go run ./cmd/simulate -seeds 2000 -steps 1000
+#   SIM = go run ./cmd/joinery-sim -seeds 2000 -steps 1000
 # and delete this line and the branch for an empty SIM.
 SIM ?=
 sim: ## a bounded run of the simulator
