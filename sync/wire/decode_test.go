@@ -97,7 +97,11 @@ func TestUnknownTypes(t *testing.T) {
 			t.Errorf("a frame of %v: %v; want a FrameError that says to upgrade", typ, err)
 		}
 	}
-	_, err := wire.Decode(append([]byte{100, wire.FlagIgnorable}, make([]byte, wire.MaxFrame)...))
+	_, err := wire.Decode([]byte{100, wire.FlagIgnorable | 2})
+	if !errors.Is(err, wire.ErrFrame) || !strings.Contains(err.Error(), "flags 0x3") {
+		t.Errorf("an ignorable frame with another flag: %v, want ErrFrame", err)
+	}
+	_, err = wire.Decode(append([]byte{100, wire.FlagIgnorable}, make([]byte, wire.MaxFrame)...))
 	if !errors.Is(err, wire.ErrFrame) {
 		t.Errorf("an ignorable frame over the limit: %v, want ErrFrame", err)
 	}

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"reflect"
@@ -79,18 +80,6 @@ func TestFileOfNothing(t *testing.T) {
 	}
 }
 
-func TestFileSkipsIgnorableFrames(t *testing.T) {
-	b, content := dropFile(t)
-	first := len("joinery drop file 1\n") + len(record(nil))
-	first += int(b[first-len(record(nil))]) // the length of the header's frame, below 128
-	b = append(append(bytes.Clone(b[:first]), record([]byte{100, wire.FlagIgnorable})...), b[first:]...)
-	_, frames, err := readAll(bytes.NewReader(b))
-	if len(frames) != len(content) {
-		t.Errorf("read %d frames beside an ignorable one, want %d", len(frames), len(content))
-	}
-	wantFileError(t, "record inserted", err, "does not fit")
-}
-
 func wantFileError(t *testing.T, name string, err error, text string) {
 	t.Helper()
 	if _, ok := errors.AsType[*wire.FileError](err); !ok || !errors.Is(err, wire.ErrFile) || !strings.Contains(err.Error(), text) {
@@ -154,13 +143,44 @@ func TestFileRefuses(t *testing.T) {
 		"bad header":       {magic + string(record([]byte{240, 0, 0xa0})), "broken"},
 		"record missing":   {magic + rest[:end-1-len(encode(t, &crdtsync.Ping{}))] + rest[end:], "damaged"},
 		"bad end":          {magic + rest[:end] + string(record([]byte{241, 0, 0xa0})), "broken"},
-		"header twice":     {magic + rest[:end] + rest, "upgrade"},
 		"bad frame":        {magic + rest[:end] + string(record([]byte{4, 0, 0xa0})), "PING"},
 		"end too early":    {magic + headerRecord(rest) + rest[end:], "does not fit"},
 		"nothing after it": {magic + headerRecord(rest), "ends early"},
 	} {
 		_, _, err := readAll(strings.NewReader(test.file))
 		wantFileError(t, name, err, test.says)
+	}
+}
+
+// TestFileBrokenWriter reads what other programs might write: whole, and wrong.
+func TestFileBrokenWriter(t *testing.T) {
+	head := raw(t, 240, map[int]any{1: "s", 2: make([]byte, 16), 3: 1})
+	change := encode(t, &crdtsync.Changes{Space: "s", Changes: [][]byte{{1}}})
+	ignorable := []byte{100, wire.FlagIgnorable}
+	for name, test := range map[string]struct {
+		records uint64
+		frames  [][]byte
+		says    string // empty for a good file
+	}{
+		"good":             {3, [][]byte{head, change, ignorable}, ""},
+		"count of records": {2, [][]byte{head, change, ignorable}, "does not fit"},
+		"too few changes":  {1, [][]byte{head}, "0 changes"},
+		"too many changes": {3, [][]byte{head, change, change}, "2 changes"},
+		"header twice":     {3, [][]byte{head, change, head}, "FILE-HEADER"},
+		"unknown type":     {3, [][]byte{head, change, {100, 0}}, "type-100"},
+	} {
+		file := []byte("joinery drop file 1\n")
+		for _, f := range test.frames {
+			file = append(file, record(f)...)
+		}
+		sum := sha256.Sum256(file)
+		file = append(file, record(raw(t, 241, map[int]any{1: test.records, 2: sum[:]}))...)
+		_, frames, err := readAll(bytes.NewReader(file))
+		if test.says != "" {
+			wantFileError(t, name, err, test.says)
+		} else if err != nil || len(frames) != 1 {
+			t.Errorf("%s: %d frames, %v; want one", name, len(frames), err)
+		}
 	}
 }
 
