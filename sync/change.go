@@ -59,7 +59,7 @@ func (c *Change) Bytes() []byte { return c.raw }
 func (c *Change) Hash() Hash { return sha256.Sum256(c.raw) }
 
 // write returns what op does, as its kind joins it.
-func (c *Change) write(op CellOp) crdt.Write {
+func (c *Change) write(op *CellOp) crdt.Write {
 	return crdt.Write{Dot: c.Dot, Time: c.Time, Op: op.Op}
 }
 

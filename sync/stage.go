@@ -30,11 +30,22 @@ type Stage struct {
 	heads   map[merge.Origin]Head
 	moved   map[merge.Origin]struct{} // nil until it differs from the space's
 	touched map[string]*cell          // by stored key
-	scratch []byte
 	log     []*Change
 	effects []Effect
+	record  bool
 	summary Summary
 	waiting *waitingRoom // nil until it differs from the space's
+
+	key    []byte     // scratch
+	joined []joinedOp // scratch
+}
+
+// joinedOp is one op of a change that is being applied: its cell and what the
+// cell will be.
+type joinedOp struct {
+	cell  *cell
+	after []byte
+	op    *CellOp
 }
 
 // cell is the state of one stored cell before and after the stage.
@@ -44,7 +55,7 @@ type cell struct{ before, after []byte }
 // cell is absent, and must not be modified.
 type Effect struct {
 	Change        *Change
-	Op            CellOp
+	Op            *CellOp // one of the change's
 	Before, After []byte
 }
 
@@ -56,6 +67,9 @@ func (s *Space) Stage(cells Cells, limit hlc.Timestamp) *Stage {
 		heads: make(map[merge.Origin]Head), touched: make(map[string]*cell),
 	}
 }
+
+// Record makes Commit return effects. Without it they are not kept.
+func (st *Stage) Record() { st.record = true }
 
 // Head returns the head of an origin as the stage leaves it.
 func (st *Stage) Head(o merge.Origin) Head {
@@ -101,16 +115,16 @@ func (st *Stage) TouchedKeys(prefix []byte) []string {
 }
 
 func (st *Stage) cell(key CellKey) (*cell, error) {
-	st.scratch, _ = key.AppendBinary(st.scratch[:0])
-	if c, ok := st.touched[string(st.scratch)]; ok {
+	st.key, _ = key.AppendBinary(st.key[:0])
+	if c, ok := st.touched[string(st.key)]; ok {
 		return c, nil
 	}
-	state, err := st.cells.Cell(st.scratch)
+	state, err := st.cells.Cell(st.key)
 	if err != nil {
 		return nil, err
 	}
 	c := &cell{state, state}
-	st.touched[string(st.scratch)] = c
+	st.touched[string(st.key)] = c
 	return c, nil
 }
 
@@ -224,10 +238,10 @@ func (st *Stage) apply(c *Change) error {
 	if err := st.admit(c); err != nil {
 		return err
 	}
-	after := make([][]byte, len(c.Ops))
-	cells := make([]*cell, len(c.Ops))
+	st.joined = st.joined[:0]
 	unread := uint64(0)
-	for i, op := range c.Ops {
+	for i := range c.Ops {
+		op := &c.Ops[i]
 		kind, ok := st.space.kinds[op.Cell.Kind]
 		if !ok {
 			unread++
@@ -237,23 +251,24 @@ func (st *Stage) apply(c *Change) error {
 		if err != nil {
 			return err
 		}
-		if after[i], err = st.join(kind, target, c, op); err != nil {
+		after, err := st.join(kind, target, c, op)
+		if err != nil {
 			return err
 		}
-		cells[i] = target
+		st.joined = append(st.joined, joinedOp{target, after, op})
 	}
-	for i, target := range cells {
-		if target != nil {
-			st.effects = append(st.effects, Effect{c, c.Ops[i], target.after, after[i]})
-			target.after = after[i]
+	for _, j := range st.joined {
+		if st.record {
+			st.effects = append(st.effects, Effect{c, j.op, j.cell.after, j.after})
 		}
+		j.cell.after = j.after
 	}
 	st.summary.Unread += unread
 	st.advance(c)
 	return nil
 }
 
-func (st *Stage) join(kind crdt.Kind, target *cell, c *Change, op CellOp) ([]byte, error) {
+func (st *Stage) join(kind crdt.Kind, target *cell, c *Change, op *CellOp) ([]byte, error) {
 	w := c.write(op)
 	if err := kind.Check([]byte(op.Cell.Element), w); err != nil {
 		return nil, rejected(c, err)
@@ -330,7 +345,7 @@ func (st *Stage) Persist() *Persist {
 func same(a, b []byte) bool { return (a == nil) == (b == nil) && string(a) == string(b) }
 
 // Commit makes the stage the state of its space and returns what its changes
-// did, in the order in which they were applied.
+// did, in the order in which they were applied, if Record was called first.
 func (st *Stage) Commit() []Effect {
 	s := st.space
 	maps.Copy(s.heads, st.heads)

@@ -149,6 +149,9 @@ func (b *batch) stageOf(s *Space) *crdtsync.Stage {
 	st, ok := b.stages[s]
 	if !ok {
 		st = s.core.Stage(spacestore.Cells{Reader: b.tx, Space: s.name}, b.node.clock.Limit())
+		if s.watched() {
+			st.Record()
+		}
 		b.stages[s] = st
 		b.order = append(b.order, s)
 	}
@@ -279,14 +282,25 @@ type offerResult struct {
 
 // offer stages changes and waits until they are durable.
 func (n *Node) offer(ctx context.Context, changes []crdtsync.Offered) (map[string]*offerResult, error) {
-	o := &offer{node: n, changes: changes, done: make(chan struct{}), results: make(map[string]*offerResult)}
-	if err := n.submit(ctx, o); err != nil {
+	o, err := n.startOffer(ctx, changes)
+	if err != nil {
 		return nil, err
 	}
+	return o.wait()
+}
+
+// startOffer hands changes to the committer.
+func (n *Node) startOffer(ctx context.Context, changes []crdtsync.Offered) (*offer, error) {
+	o := &offer{node: n, changes: changes, done: make(chan struct{}), results: make(map[string]*offerResult)}
+	return o, n.submit(ctx, o)
+}
+
+// wait returns what became of the changes.
+func (o *offer) wait() (map[string]*offerResult, error) {
 	select {
 	case <-o.done:
 		return o.results, o.err
-	case <-n.stopped:
+	case <-o.node.stopped:
 		return nil, ErrClosed
 	}
 }

@@ -154,6 +154,9 @@ func (n *Node) loadSpaces(ctx context.Context) error {
 // Origin returns the identity under which the node writes.
 func (n *Node) Origin() merge.Origin { return n.origin }
 
+// Store returns the node's store, for reading. The node owns it.
+func (n *Node) Store() store.Store { return n.store }
+
 // Name returns the name the node was configured with.
 func (n *Node) Name() string { return n.cfg.Name }
 

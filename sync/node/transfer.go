@@ -98,52 +98,84 @@ func (n *Node) Import(ctx context.Context, r io.Reader) (ImportReport, error) {
 	if err != nil {
 		return ImportReport{}, err
 	}
-	report := ImportReport{Space: file.Header().Space}
-	for f, err := range file.Frames() {
-		if err != nil {
-			return report, err
-		}
-		changes, ok := f.(*crdtsync.Changes)
-		if !ok || changes.Space != report.Space {
-			continue
-		}
-		if err := n.importFrame(ctx, changes, &report); err != nil {
-			return report, err
-		}
-	}
-	return report, n.checkComplete(&report)
+	in := importer{node: n, report: ImportReport{Space: file.Header().Space}}
+	err = in.run(ctx, file)
+	return in.report, err
 }
 
-func (n *Node) importFrame(ctx context.Context, f *crdtsync.Changes, report *ImportReport) error {
-	offers := make([]crdtsync.Offered, len(f.Changes))
-	for i, raw := range f.Changes {
+// importer applies the frames of a file. While the committer applies one, it
+// decodes the next.
+type importer struct {
+	node    *Node
+	report  ImportReport
+	pending *offer // nil when none is under way
+}
+
+func (in *importer) run(ctx context.Context, file *wire.FileReader) error {
+	for f, err := range file.Frames() {
+		if err == nil {
+			err = in.frame(ctx, f)
+		}
+		if err != nil {
+			_ = in.settle()
+			return err
+		}
+	}
+	if err := in.settle(); err != nil {
+		return err
+	}
+	return in.checkComplete()
+}
+
+func (in *importer) frame(ctx context.Context, f crdtsync.Frame) error {
+	changes, ok := f.(*crdtsync.Changes)
+	if !ok || changes.Space != in.report.Space {
+		return nil
+	}
+	offers := make([]crdtsync.Offered, len(changes.Changes))
+	for i, raw := range changes.Changes {
 		c, err := crdtsync.DecodeChange(raw)
 		if err != nil {
 			return err
 		}
-		offers[i] = crdtsync.Offered{Space: f.Space, Change: c}
+		offers[i] = crdtsync.Offered{Space: changes.Space, Change: c}
 	}
-	results, err := n.offer(ctx, offers)
+	if err := in.settle(); err != nil {
+		return err
+	}
+	o, err := in.node.startOffer(ctx, offers)
 	if err != nil {
 		return err
 	}
-	for _, res := range results {
-		report.Applied += res.applied
-		report.Duplicate += res.duplicate
-		report.Refused += len(res.refused)
-		if len(res.refused) > 0 && report.Reason == "" {
-			report.Reason = res.refused[0].Error()
-		}
-	}
+	in.pending = o
 	return nil
 }
 
-func (n *Node) checkComplete(report *ImportReport) error {
-	s := n.Space(report.Space)
+// settle waits for the offer under way and adds its outcome to the report.
+func (in *importer) settle() error {
+	if in.pending == nil {
+		return nil
+	}
+	results, err := in.pending.wait()
+	in.pending = nil
+	for _, res := range results {
+		in.report.Applied += res.applied
+		in.report.Duplicate += res.duplicate
+		in.report.Refused += len(res.refused)
+		if len(res.refused) > 0 && in.report.Reason == "" {
+			in.report.Reason = res.refused[0].Error()
+		}
+	}
+	return err
+}
+
+// checkComplete returns [ErrIncomplete] if changes wait for others.
+func (in *importer) checkComplete() error {
+	s := in.node.Space(in.report.Space)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	waiting, missing := s.core.Waiting()
-	report.Waiting = waiting
+	in.report.Waiting = waiting
 	if waiting == 0 {
 		return nil
 	}

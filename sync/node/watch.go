@@ -111,6 +111,13 @@ func (s *Space) removeWatcher(w *watcher) {
 	delete(s.watchers, w)
 }
 
+// watched reports whether somebody watches the space.
+func (s *Space) watched() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.watchers) > 0
+}
+
 // notify hands effects to the watchers. Only the committer calls it.
 func (s *Space) notify(effects []crdtsync.Effect) {
 	s.mu.RLock()

@@ -1,0 +1,103 @@
+package replay
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Options are what `syncd replay` is asked for.
+type Options struct {
+	History string
+	Expect  string // file of expected results, empty for none
+	Daemons int    // 0 for none
+	Kills   int
+	Seed    uint64
+}
+
+// Command returns `syncd replay`.
+func Command() *cobra.Command {
+	var o Options
+	cmd := &cobra.Command{
+		Use:   "replay HISTORY.ndjson.gz",
+		Short: "Replay a recorded multi-writer history through real nodes",
+		Long: `Replay runs a recorded history of many writers through one real node per
+writer. An event sees its ancestors and nothing else: what its parents saw is
+brought to it as drop files, shuffled and repeated on the way. The results are
+printed as JSON; with --expect they are compared with a file, and the command
+fails with a list of what differs.
+
+With --daemons N the changes are then scattered over N real daemons, which get
+different causally closed parts, sync over WebSocket while they are killed with
+SIGKILL and restarted and links are cut, and must all end with the expected
+results and with the same bytes.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.History = args[0]
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return Run(ctx, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Expect, "expect", "", "file of expected `results` to compare with")
+	f.IntVar(&o.Daemons, "daemons", 0, "scatter the changes over this `many` real daemons")
+	f.IntVar(&o.Kills, "kills", 24, "with --daemons: `how` often a daemon is killed on the way")
+	f.Uint64Var(&o.Seed, "seed", 1, "decides the shuffling, the parts and the kills")
+	return cmd
+}
+
+// Run replays a history and prints the results to stdout and what it does to
+// stderr. It returns an error that is [ErrDiffers] if they are not as expected.
+func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
+	if o.Daemons < 0 || o.Daemons == 1 || o.Kills < 0 {
+		return errors.New("replay: --daemons takes 0 or at least 2, --kills 0 or more")
+	}
+	h, err := Load(o.History)
+	if err != nil {
+		return err
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(300))
+	began := time.Now()
+	full, err := Replay(ctx, h, o.Seed, nil)
+	if err != nil {
+		return err
+	}
+	defer full.Close()
+	results, err := collect(ctx, full.Space(SpaceName), h)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "replayed %d events of %d replicas in %s\n", results.Events, results.Replicas, time.Since(began).Round(time.Millisecond))
+	if o.Expect != "" {
+		err = results.Compare(o.Expect)
+	}
+	if err := cmp.Or(results.Write(stdout), err); err != nil || o.Daemons == 0 {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return Scatter(ctx, h, full, results, FleetConfig{
+		Program: program, Daemons: o.Daemons, Kills: o.Kills, Seed: o.Seed, Log: stderr, Patience: time.Minute,
+	})
+}
+
+// isConnectionError reports whether a call did not get an answer because the
+// daemon died or was not there.
+func isConnectionError(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, errDown) || errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ECONNREFUSED)
+}

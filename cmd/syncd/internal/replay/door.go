@@ -1,0 +1,120 @@
+package replay
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+)
+
+// door is a TCP address that leads to another one, which may change, and that
+// can be shut for a while: a link that can be cut.
+type door struct {
+	listener net.Listener
+
+	mu     sync.Mutex // guards what follows
+	target string     // empty: leads nowhere
+	shut   bool
+	conns  map[net.Conn]struct{}
+}
+
+// openDoor opens a door on a free port of the loopback interface.
+func openDoor() (*door, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	d := &door{listener: l, conns: make(map[net.Conn]struct{})}
+	go d.accept()
+	return d, nil
+}
+
+func (d *door) address() string { return d.listener.Addr().String() }
+
+func (d *door) leadTo(target string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.target = target
+}
+
+// cut ends all connections and admits none until mend is called.
+func (d *door) cut() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.shut = true
+	for c := range d.conns {
+		c.Close()
+	}
+}
+
+func (d *door) mend() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.shut = false
+}
+
+func (d *door) close() {
+	d.listener.Close()
+	d.cut()
+}
+
+func (d *door) accept() {
+	for {
+		c, err := d.listener.Accept()
+		if err != nil {
+			return
+		}
+		go d.pass(c)
+	}
+}
+
+// pass joins a connection with a new one to the target.
+func (d *door) pass(in net.Conn) {
+	defer in.Close()
+	out, err := d.enter(in)
+	if err != nil {
+		return
+	}
+	defer out.Close()
+	defer d.leave(in, out)
+	var both sync.WaitGroup
+	both.Go(func() { copyAndClose(out, in) })
+	both.Go(func() { copyAndClose(in, out) })
+	both.Wait()
+}
+
+func copyAndClose(dst, src net.Conn) {
+	_, _ = io.Copy(dst, src)
+	dst.Close()
+	src.Close()
+}
+
+var errShut = errors.New("replay: the link is cut")
+
+func (d *door) enter(in net.Conn) (net.Conn, error) {
+	d.mu.Lock()
+	target, shut := d.target, d.shut
+	d.mu.Unlock()
+	if shut || target == "" {
+		return nil, errShut
+	}
+	out, err := net.Dial("tcp", target)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.shut {
+		out.Close()
+		return nil, errShut
+	}
+	d.conns[in], d.conns[out] = struct{}{}, struct{}{}
+	return out, nil
+}
+
+func (d *door) leave(in, out net.Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.conns, in)
+	delete(d.conns, out)
+}
