@@ -36,8 +36,8 @@ func encodeKey[T comparable](v T) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch any(v).(type) {
-	case string, int, int64, uint64, bool:
+	switch any(&v).(type) {
+	case *string, *int, *int64, *uint64, *bool:
 		return b, nil
 	}
 	again, err := decodeKey[T](b)

@@ -67,7 +67,7 @@ func (r *LWWRegister[T]) Set(stamp Stamp, v T) (*LWWRegister[T], error) {
 	if current, ok := r.Stamp(); ok && stamp.Compare(current) <= 0 {
 		return nil, &StaleError{stamp, current}
 	}
-	b, err := encodeReadable(v)
+	b, err := encodeContent(v)
 	if err != nil {
 		return nil, err
 	}
@@ -76,34 +76,12 @@ func (r *LWWRegister[T]) Set(stamp Stamp, v T) (*LWWRegister[T], error) {
 	return delta, nil
 }
 
-// encodeReadable is EncodeValue for a value that must be readable as a T.
-func encodeReadable[T any](v T) ([]byte, error) {
-	b, err := EncodeValue(v)
-	if err != nil {
-		return nil, err
-	}
-	_, err = DecodeValue[T](b)
-	return b, err
-}
-
-// readable returns a [*ValueError] unless b is the encoding of a T.
-func readable[T any](b []byte) error {
-	if err := CheckValue(b); err != nil {
-		return err
-	}
-	_, err := DecodeValue[T](b)
-	return err
-}
-
-// mustDecode reads a value that was checked when it entered the register.
-func mustDecode[T any](b []byte) T { return must(DecodeValue[T](b)) }
-
 // Get returns the value and whether there is one. It decodes it anew.
 func (r *LWWRegister[T]) Get() (v T, ok bool) {
 	if r.latest.Value == nil {
 		return v, false
 	}
-	return mustDecode[T](r.latest.Value), true
+	return decodeContent[T](r.latest.Value), true
 }
 
 // Stamp returns the stamp of the value and whether there is one.
@@ -153,7 +131,7 @@ func (r *LWWRegister[T]) UnmarshalBinary(b []byte) error {
 	}
 	copy(l.Dot.Origin[:], body.Fixed(len(l.Dot.Origin)))
 	l.Value = body.Fixed(body.Len())
-	if err := cmp.Or(body.Done(), readable[T](l.Value)); err != nil {
+	if err := cmp.Or(body.Done(), checkContent[T](l.Value)); err != nil {
 		return err
 	}
 	r.latest = l

@@ -35,7 +35,7 @@ type MVRegister[T any] struct {
 // It returns a [*ValueError], a nil delta, and changes nothing if v cannot be
 // encoded and read back.
 func (r *MVRegister[T]) Set(origin merge.Origin, v T) (*MVRegister[T], error) {
-	b, err := encodeReadable(v)
+	b, err := encodeContent(v)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (r *MVRegister[T]) Clear(origin merge.Origin) *MVRegister[T] {
 func (r *MVRegister[T]) All() iter.Seq2[merge.Dot, T] {
 	return func(yield func(merge.Dot, T) bool) {
 		for e := range r.values.At(struct{}{}).All() {
-			if !yield(e.Dot, mustDecode[T](e.Value)) {
+			if !yield(e.Dot, decodeContent[T](e.Value)) {
 				return
 			}
 		}
@@ -131,7 +131,7 @@ func (r *MVRegister[T]) UnmarshalBinary(b []byte) error {
 		return err
 	}
 	for _, b := range values {
-		if err := readable[T](b); err != nil {
+		if err := checkContent[T](b); err != nil {
 			return err
 		}
 	}
