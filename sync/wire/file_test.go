@@ -163,6 +163,7 @@ func TestFileBrokenWriter(t *testing.T) {
 		says    string // empty for a good file
 	}{
 		"good":             {3, [][]byte{head, change, ignorable}, ""},
+		"hash":             {3, [][]byte{head, change, {100, wire.FlagIgnorable, 0}}, "does not fit"},
 		"count of records": {2, [][]byte{head, change, ignorable}, "does not fit"},
 		"too few changes":  {1, [][]byte{head}, "0 changes"},
 		"too many changes": {3, [][]byte{head, change, change}, "2 changes"},
@@ -174,6 +175,9 @@ func TestFileBrokenWriter(t *testing.T) {
 			file = append(file, record(f)...)
 		}
 		sum := sha256.Sum256(file)
+		if name == "hash" {
+			sum[0]++
+		}
 		file = append(file, record(raw(t, 241, map[int]any{1: test.records, 2: sum[:]}))...)
 		_, frames, err := readAll(bytes.NewReader(file))
 		if test.says != "" {
