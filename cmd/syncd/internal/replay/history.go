@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 )
 
 // ErrHistory is the kind of every [*HistoryError].
@@ -44,9 +45,12 @@ type Event struct {
 	Changes []PathChange `json:"changes"`
 }
 
-// A PathChange is one change of an event: a kind (A added, M modified, D deleted)
-// and a path.
+// A PathChange is one change of an event: a kind and a path.
 type PathChange [2]string
+
+// kindsOfChange is added, modified, deleted, and of another type than before (a
+// link that was a file), which counts as modified.
+var kindsOfChange = []string{"A", "M", "D", "T"}
 
 // Deletes reports whether the change deletes its path.
 func (c PathChange) Deletes() bool { return c[0] == "D" }
@@ -135,7 +139,7 @@ func (e *Event) check(want int) string {
 	seen := make(map[string]bool, len(e.Changes))
 	for _, c := range e.Changes {
 		switch {
-		case c[0] != "A" && c[0] != "M" && c[0] != "D":
+		case !slices.Contains(kindsOfChange, c[0]):
 			return fmt.Sprintf("unknown kind of change %q", c[0])
 		case c.Path() == "" || seen[c.Path()]:
 			return fmt.Sprintf("path %q is empty or changed twice", c.Path())
