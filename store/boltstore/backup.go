@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"cmp"
 	"context"
 	"io"
 
@@ -14,8 +15,9 @@ import (
 // peer. It does not flush w. When ctx ends it stops with the context's error.
 func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	return s.read(ctx, func(tx *bbolt.Tx) error {
-		_, err := tx.WriteTo(&contextWriter{ctx, w})
-		return wrap("backup", err)
+		cw := &contextWriter{ctx: ctx, w: w}
+		_, err := tx.WriteTo(cw)
+		return wrap("backup", cmp.Or(cw.err, err))
 	})
 }
 
@@ -23,13 +25,16 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 type contextWriter struct {
 	ctx context.Context
 	w   io.Writer
+	err error // the first one; bbolt keeps its text only
 }
 
 func (w *contextWriter) Write(p []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
+	if w.err = w.ctx.Err(); w.err != nil {
+		return 0, w.err
 	}
-	return w.w.Write(p)
+	n, err := w.w.Write(p)
+	w.err = err
+	return n, err
 }
 
 // Check reads every record and returns the first damage as a

@@ -2,26 +2,22 @@ package boltstore
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/joinery-crdt/joinery/store"
 	"github.com/joinery-crdt/joinery/store/internal/overlay"
 	"go.etcd.io/bbolt"
 )
 
-// spacePrefix starts the name of each bucket that holds a space.
-const spacePrefix = 's'
-
-// bucketName returns the name of the bucket of a space.
-func bucketName(space []byte) []byte { return append([]byte{spacePrefix}, space...) }
-
 // base is a bbolt transaction as transactions of the store read it. It trusts
 // nothing in the file: bbolt panics on damaged pages.
 type base struct {
-	tx   *bbolt.Tx
-	name []byte        // of the bucket used last, if tx cannot change it
-	last *bbolt.Bucket // that bucket
+	tx    *bbolt.Tx
+	space []byte        // the one used last, if tx cannot change it
+	last  *bbolt.Bucket // its bucket
 }
 
 var _ overlay.Base = (*base)(nil)
@@ -34,50 +30,61 @@ func guard(k overlay.Key, err *error) {
 }
 
 // bucket returns the bucket of a space, nil if there is none.
-func (b *base) bucket(space []byte) *bbolt.Bucket {
-	if b.last != nil && bytes.Equal(b.name[1:], space) {
-		return b.last
+func (b *base) bucket(space []byte) (*bbolt.Bucket, error) {
+	if b.last != nil && bytes.Equal(b.space, space) {
+		return b.last, nil
 	}
-	name := bucketName(space)
-	found := b.tx.Bucket(name)
+	found, err := findBucket(b.tx, space)
 	if found != nil && !b.tx.Writable() {
-		b.name, b.last = name, found
+		b.space, b.last = bytes.Clone(space), found
 	}
-	return found
+	return found, err
 }
 
 // Get implements [overlay.Base].
 func (b *base) Get(k overlay.Key) (value []byte, err error) {
 	defer guard(k, &err)
-	bucket := b.bucket(k.Space())
-	if bucket == nil {
-		return nil, store.ErrNotFound
+	bucket, err := b.bucket(k.Space())
+	if err != nil || bucket == nil {
+		return nil, cmp.Or(err, store.ErrNotFound)
 	}
 	c := bucket.Cursor()
 	found, raw := c.Seek(k.Inner())
 	if bytes.Equal(found, k.Inner()) {
 		return unseal(sumOf(k.Space()), found, raw)
 	}
-	return nil, absent(sumOf(k.Space()), c, found, raw)
+	return nil, absent(sumOf(k.Space()), c, k.Inner(), found, raw)
 }
 
-// absent returns ErrNotFound if the records around the place of a key are
-// sound: a damaged key would be one of them.
-func absent(s spaceSum, c *bbolt.Cursor, next, raw []byte) error {
+// absent returns ErrNotFound if the records around the place of an inner key,
+// of which next is one, are sound and in order: a damaged key, or the way past
+// it, would show there.
+func absent(s spaceSum, c *bbolt.Cursor, key, next, raw []byte) error {
+	if err := sound(s, next, raw, key, +1); err != nil {
+		return err
+	}
 	if next != nil {
-		if _, err := unseal(s, next, raw); err != nil {
-			return err
-		}
 		next, raw = c.Prev()
 	} else {
 		next, raw = c.Last()
 	}
-	if next != nil {
-		if _, err := unseal(s, next, raw); err != nil {
-			return err
-		}
+	if err := sound(s, next, raw, key, -1); err != nil {
+		return err
 	}
 	return store.ErrNotFound
+}
+
+// sound verifies a record, if there is one, that lies above (order +1) or
+// below (-1) an inner key.
+func sound(s spaceSum, inner, raw, key []byte, order int) error {
+	if inner == nil {
+		return nil
+	}
+	if bytes.Compare(inner, key) != order {
+		return corruptRecord(s, inner, errOrder)
+	}
+	_, err := unseal(s, inner, raw)
+	return err
 }
 
 // Scan implements [overlay.Base].
@@ -108,8 +115,8 @@ type cursor struct {
 // seek moves to the first record above after.
 func (c *cursor) seek(b *base, after []byte) {
 	defer guard(c.prefix, &c.err)
-	bucket := b.bucket(c.prefix.Space())
-	if bucket == nil {
+	var bucket *bbolt.Bucket
+	if bucket, c.err = b.bucket(c.prefix.Space()); bucket == nil {
 		return
 	}
 	c.sum, c.c = sumOf(c.prefix.Space()), bucket.Cursor()
@@ -117,7 +124,7 @@ func (c *cursor) seek(b *base, after []byte) {
 	if after != nil && bytes.Compare(after, start) >= 0 {
 		start = after
 	}
-	if c.err = c.before(bucket, start); c.err != nil {
+	if c.err = before(c.sum, bucket.Cursor(), start); c.err != nil {
 		return
 	}
 	k, raw := c.c.Seek(start)
@@ -127,20 +134,16 @@ func (c *cursor) seek(b *base, after []byte) {
 	c.settle(k, raw)
 }
 
-// before verifies the record before start: it may be a damaged one of these.
-func (c *cursor) before(bucket *bbolt.Bucket, start []byte) error {
-	p := bucket.Cursor()
-	k, raw := p.Seek(start)
+// before verifies the record before start: it may be a damaged one of a scan
+// from there.
+func before(s spaceSum, c *bbolt.Cursor, start []byte) error {
+	k, raw := c.Seek(start)
 	if k == nil {
-		k, raw = p.Last()
+		k, raw = c.Last()
 	} else {
-		k, raw = p.Prev()
+		k, raw = c.Prev()
 	}
-	if k == nil {
-		return nil
-	}
-	_, err := unseal(c.sum, k, raw)
-	return err
+	return sound(s, k, raw, start, -1)
 }
 
 // next moves to the following record.
@@ -158,6 +161,9 @@ func (c *cursor) settle(k, raw []byte) {
 		return
 	}
 	value, err := unseal(c.sum, k, raw)
+	if err == nil && bytes.Compare(k, c.record.Key) <= 0 {
+		err = corruptRecord(c.sum, k, errOrder)
+	}
 	c.err = err
 	c.ok = err == nil && bytes.HasPrefix(k, c.prefix.Inner())
 	c.record = store.Record{Key: k, Value: value}
@@ -182,13 +188,15 @@ func (b *base) Spaces() iter.Seq2[string, error] {
 func (b *base) spaces() (names []string, err error) {
 	defer guard(nil, &err)
 	c := b.tx.Cursor()
-	for k, v := c.Seek([]byte{spacePrefix}); k != nil && k[0] == spacePrefix; k, v = c.Next() {
-		if v != nil {
-			return names, corrupt(nil, fmt.Errorf("%q is no bucket", k))
+	for k, _ := c.Seek([]byte{spacePrefix}); k != nil; k, _ = c.Next() {
+		space, err := spaceOf(k)
+		if err != nil {
+			return nil, err
 		}
-		if len(k) > 1 {
-			names = append(names, string(k[1:]))
+		if len(space) > 0 {
+			names = append(names, string(space))
 		}
 	}
+	slices.Sort(names)
 	return names, nil
 }

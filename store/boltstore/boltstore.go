@@ -21,14 +21,15 @@
 // A View that stays open keeps the file from reusing pages. The file does not
 // shrink by itself. Beyond Options.MapSize a file can grow only between Views,
 // and new Views wait with it. The inner pages of the tree, about one in a
-// hundred, have no checksum: damage there shows as a CorruptError only where it
-// breaks the structure.
+// hundred, have no checksum: damage there is found where it breaks the
+// structure or the order of records.
 //
 // # Format
 //
-// A bbolt file with one bucket "s"+name for each space, in which the key of a
-// record is its table's number and its key, and the value is followed by a
-// CRC-32C. Bucket "joinery" holds the format's version.
+// A bbolt file with one bucket for each space, in which the key of a record is
+// its table's number and its key. Each value is followed by a CRC-32C of the
+// space's name, that key and the value. Bucket "joinery" holds the format's
+// version.
 package boltstore
 
 import (

@@ -123,22 +123,22 @@ func (g *group) apply(tx *overlay.Tx) (err error) {
 // A spaceWriter writes to one space after the other.
 type spaceWriter struct {
 	tx      *bbolt.Tx
-	name    []byte // of the bucket
+	space   []byte
 	bucket  *bbolt.Bucket
 	deleted bool // whether a record was
 }
 
 // open goes to the named space, unless the writer is there.
 func (w *spaceWriter) open(tx *bbolt.Tx, space []byte) error {
-	if w.tx != nil && bytes.Equal(w.name[1:], space) {
+	if w.tx != nil && bytes.Equal(w.space, space) {
 		return nil
 	}
 	if err := w.close(); err != nil {
 		return err
 	}
-	name := bucketName(space)
-	*w = spaceWriter{tx: tx, name: name, bucket: tx.Bucket(name)}
-	return nil
+	bucket, err := findBucket(tx, space)
+	*w = spaceWriter{tx: tx, space: space, bucket: bucket}
+	return err
 }
 
 // write puts or deletes a record.
@@ -152,7 +152,7 @@ func (w *spaceWriter) write(e overlay.Entry) (err error) {
 		return w.bucket.Delete(inner)
 	}
 	if w.bucket == nil {
-		if w.bucket, err = w.tx.CreateBucket(w.name); err != nil {
+		if w.bucket, err = w.tx.CreateBucket(bucketName(w.space)); err != nil {
 			return err
 		}
 	}
@@ -167,7 +167,7 @@ func (w *spaceWriter) close() error {
 	if k, _ := w.bucket.Cursor().First(); k != nil {
 		return nil
 	}
-	return w.tx.DeleteBucket(w.name)
+	return w.tx.DeleteBucket(bucketName(w.space))
 }
 
 // commitAll is the committer: it commits groups until no more members come or

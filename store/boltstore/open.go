@@ -53,6 +53,7 @@ func Open(path string, opts Options) (*Store, error) {
 // adopt checks that the open file is a sound store and makes it durable: what
 // a killed process wrote last may be in memory only.
 func (s *Store) adopt() error {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	if err := checkHeader(s.file, s.pageSize); err != nil {
 		return err
 	}

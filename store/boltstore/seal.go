@@ -19,6 +19,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 var (
 	errNoRecord = errors.New("not a record")
 	errChecksum = errors.New("checksum does not match")
+	errOrder    = errors.New("keys are not in order")
 )
 
 // A spaceSum is the checksum of a space's name, with which the checksums of

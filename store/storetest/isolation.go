@@ -171,8 +171,13 @@ func updateReadsOneSnapshot(s *subject) error {
 	var other chan error
 	err := s.update(func(tx store.Tx) error {
 		other = make(chan error, 1)
-		go func() { other <- s.put("a", store.Cells, "k", "new") }()
-		for range 100 {
+		begun := make(chan struct{})
+		go func() {
+			close(begun)
+			other <- s.put("a", store.Cells, "k", "new")
+		}()
+		<-begun
+		for range 300 {
 			err := beside(func() error { return s.view(func(store.Reader) error { return nil }) })
 			if err := first(err, wantIn(tx, "a", store.Cells, "k", "old")); err != nil {
 				return err

@@ -13,6 +13,7 @@ var lifetime = []named{
 	{"ClosedStoreRefuses", closedRefuses},
 	{"CloseWaits", closeWaits},
 	{"ContextDoneBeforeStart", contextDone},
+	{"ContextDoneWhileWaiting", contextDoneWaiting},
 	{"ContextDoneLater", contextDoneLater},
 	{"ReopenKeepsWhatWasCommitted", reopenKeeps},
 	{"FollowsTheModel", followsModel},
@@ -88,6 +89,29 @@ func contextDone(s *subject) error {
 		wantError("View with a context done before", view, context.Canceled),
 		s.wantAbsent("a", store.Cells, "k"),
 	)
+}
+
+// contextDoneWaiting ends the context of an Update that cannot start because
+// another one runs.
+func contextDoneWaiting(s *subject) error {
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	called := false
+	err := s.update(func(tx store.Tx) error {
+		waiting := make(chan error, 1)
+		go func() {
+			waiting <- s.Update(ctx, func(store.Tx) error { called = true; return nil })
+		}()
+		cancel()
+		return first(
+			wantError("a waiting Update whose context ended", <-waiting, context.Canceled),
+			putAll(tx, "a", store.Cells, "k", "v"),
+		)
+	})
+	if called {
+		err = errors.New("a function was called after its context had ended")
+	}
+	return first(err, s.want("a", store.Cells, "k", "v"), s.put("a", store.Cells, "k", "w"))
 }
 
 // contextDoneLater ends the context while fn runs: only fn watches it then.

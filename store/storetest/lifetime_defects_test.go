@@ -17,6 +17,7 @@ func lifetimeDefects() []defect {
 		{"closing twice is an error", "ClosedStoreRefuses", openClosingOnce},
 		{"close drops what runs", "CloseWaits", openClosingEarly},
 		{"context ignored", "ContextDoneBeforeStart", with(wrapped{update: updateWithoutContext})},
+		{"context error swallowed", "ContextDoneWhileWaiting", with(wrapped{update: updateSilent})},
 		{"context ends the commit", "ContextDoneLater", with(wrapped{update: updateWatching})},
 		{"forgets on reopen", "ReopenKeepsWhatWasCommitted", openForgetting},
 		{"forgets the last update on reopen", "ReopenKeepsWhatWasCommitted", forgettingLast()},
@@ -65,6 +66,13 @@ func openClosingEarly(t *testing.T, d *memstore.Disk) store.Store {
 
 func updateWithoutContext(ctx context.Context, s store.Store, fn func(store.Tx) error) error {
 	return s.Update(context.WithoutCancel(ctx), fn)
+}
+
+func updateSilent(ctx context.Context, s store.Store, fn func(store.Tx) error) error {
+	if err := s.Update(ctx, fn); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
 func updateWatching(ctx context.Context, s store.Store, fn func(store.Tx) error) error {
