@@ -60,7 +60,9 @@ type Effect struct {
 }
 
 // Stage opens a stage over the stored cells. Offered changes stamped after
-// limit are refused with [ErrFuture]; limit 0 refuses none.
+// limit are refused with [ErrFuture]; limit 0 refuses none. The node's own
+// changes are not held to it: a wall clock that was set back must not keep the
+// node from writing.
 func (s *Space) Stage(cells Cells, limit hlc.Timestamp) *Stage {
 	return &Stage{
 		space: s, cells: cells, limit: limit, summary: s.summary,
@@ -81,6 +83,11 @@ func (st *Stage) Head(o merge.Origin) Head {
 
 // Contains reports whether d is applied as the stage leaves it.
 func (st *Stage) Contains(d merge.Dot) bool { return d.Seq != 0 && d.Seq <= st.Head(d.Origin).Seq }
+
+// LastTime returns the largest stamp of what is applied as the stage leaves it.
+// A driver advances its clock to it before it stamps what Author makes and when
+// it has committed: Offer may have applied more than the change it was given.
+func (st *Stage) LastTime() hlc.Timestamp { return st.summary.LastTime }
 
 // Cell returns the state of a cell as the stage leaves it, nil if it is absent.
 func (st *Stage) Cell(key CellKey) ([]byte, error) {
@@ -129,7 +136,8 @@ func (st *Stage) cell(key CellKey) (*cell, error) {
 }
 
 // Author makes and applies the node's own next change, stamped at, out of ops,
-// which it keeps. It depends on everything that is applied.
+// which it keeps. It depends on everything that is applied, and at must be
+// above [Stage.LastTime].
 func (st *Stage) Author(at hlc.Timestamp, ops []CellOp) (*Change, error) {
 	self := st.space.self
 	head := st.Head(self)
@@ -286,7 +294,7 @@ func (st *Stage) admit(c *Change) error {
 	switch {
 	case c.Prev != head.Hash:
 		return forked(c)
-	case st.limit != 0 && c.Time > st.limit:
+	case st.limit != 0 && c.Time > st.limit && c.Dot.Origin != st.space.self:
 		return future(c, st.limit)
 	case c.Time <= head.Time:
 		return rejected(c, fmt.Errorf("stamped %v, not after its predecessor's %v", c.Time, head.Time))
