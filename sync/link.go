@@ -187,6 +187,7 @@ func (l *Link) stepSubscribe(f *Subscribe, r *Ready) {
 			r.Send = append(r.Send, l.subscribe(s))
 		}
 		missing := s.reset(f.Vector, l.local)
+		s.repeat = true
 		r.Send = append(r.Send, &Subscribed{s.name, missing})
 	})
 }
@@ -217,6 +218,9 @@ func (l *Link) stepFrontier(f *Frontier, r *Ready) {
 		s.peer = f
 		mine := l.local.Summary(s.name)
 		same := mine.Applied == f.Applied
+		if same {
+			s.acked.Merge(l.local.Vector(s.name))
+		}
 		if same && mine.Unread == 0 && f.Unread == 0 && mine.Cells != f.Cells {
 			r.Diverged = append(r.Diverged, s.name)
 		}
@@ -297,11 +301,11 @@ func (l *Link) Tick() (r Ready) {
 func (l *Link) tickSpace(s *linkSpace, r *Ready) {
 	mine := l.local.Summary(s.name)
 	level := s.peer != nil && s.peer.Applied == mine.Applied
-	if !level || mine != s.told {
-		s.told = mine
+	if !level || mine != s.told || s.repeat {
+		s.told, s.repeat = mine, false
 		r.Send = append(r.Send, &Frontier{s.name, mine.Applied, mine.Cells, mine.Changes, mine.Unread})
 	}
-	if !s.answered || !level && s.peer != nil && s.stalled() {
+	if !s.answered || !level && s.stalled() {
 		r.Send = append(r.Send, l.subscribe(s))
 	}
 	s.active = false

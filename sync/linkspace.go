@@ -20,13 +20,14 @@ type linkSpace struct {
 	acked     *merge.VersionVector
 	peer      *Frontier // last heard
 	told      Summary   // last said
+	repeat    bool      // and to be said again: who asks may not have heard it
 	active    bool      // changes came since the last tick
 	backoff   int       // ticks between two requests while nothing comes
 	waited    int       // ticks since the last request
 }
 
 func newLinkSpace(name string) *linkSpace {
-	return &linkSpace{name: name, acked: &merge.VersionVector{}}
+	return &linkSpace{name: name, acked: &merge.VersionVector{}, backoff: 1}
 }
 
 // reset starts sending over from what the peer says it has, and returns the
@@ -91,7 +92,9 @@ func (l *Link) Report() []PeerSpace {
 		p := PeerSpace{Name: name, Peer: s.peer}
 		p.Level = s.peer != nil && s.peer.Applied == l.local.Summary(name).Applied
 		for d := range l.local.Vector(name).Heads() {
-			p.Missing += d.Seq - min(d.Seq, s.acked.Get(d.Origin))
+			if !p.Level {
+				p.Missing += d.Seq - min(d.Seq, s.acked.Get(d.Origin))
+			}
 		}
 		out = append(out, p)
 	}
