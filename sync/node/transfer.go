@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,13 +104,16 @@ func (n *Node) Import(ctx context.Context, r io.Reader) (ImportReport, error) {
 	return in.report, err
 }
 
-// importer applies the frames of a file. While the committer applies one, it
-// decodes the next.
+// importer applies the frames of a file. While the committer applies some, it
+// decodes the next; what is under way shares commits.
 type importer struct {
 	node    *Node
 	report  ImportReport
-	pending *offer // nil when none is under way
+	pending []*offer // under way, in order
 }
+
+// maxPending bounds the frames that an importer has under way.
+const maxPending = 8
 
 func (in *importer) run(ctx context.Context, file *wire.FileReader) error {
 	for f, err := range file.Frames() {
@@ -117,11 +121,11 @@ func (in *importer) run(ctx context.Context, file *wire.FileReader) error {
 			err = in.frame(ctx, f)
 		}
 		if err != nil {
-			_ = in.settle()
+			_ = in.settle(0)
 			return err
 		}
 	}
-	if err := in.settle(); err != nil {
+	if err := in.settle(0); err != nil {
 		return err
 	}
 	return in.checkComplete()
@@ -140,33 +144,38 @@ func (in *importer) frame(ctx context.Context, f crdtsync.Frame) error {
 		}
 		offers[i] = crdtsync.Offered{Space: changes.Space, Change: c}
 	}
-	if err := in.settle(); err != nil {
+	if err := in.settle(maxPending - 1); err != nil {
 		return err
 	}
 	o, err := in.node.startOffer(ctx, offers)
 	if err != nil {
 		return err
 	}
-	in.pending = o
+	in.pending = append(in.pending, o)
 	return nil
 }
 
-// settle waits for the offer under way and adds its outcome to the report.
-func (in *importer) settle() error {
-	if in.pending == nil {
-		return nil
-	}
-	results, err := in.pending.wait()
-	in.pending = nil
-	for _, res := range results {
-		in.report.Applied += res.applied
-		in.report.Duplicate += res.duplicate
-		in.report.Refused += len(res.refused)
-		if len(res.refused) > 0 && in.report.Reason == "" {
-			in.report.Reason = res.refused[0].Error()
+// settle waits until at most left offers are under way, adds the outcome of the
+// others to the report and returns their first error.
+func (in *importer) settle(left int) (err error) {
+	for len(in.pending) > left {
+		results, failed := in.pending[0].wait()
+		in.pending = in.pending[1:]
+		err = cmp.Or(err, failed)
+		for _, res := range results {
+			in.report.add(res)
 		}
 	}
 	return err
+}
+
+func (r *ImportReport) add(res *offerResult) {
+	r.Applied += res.applied
+	r.Duplicate += res.duplicate
+	r.Refused += len(res.refused)
+	if len(res.refused) > 0 && r.Reason == "" {
+		r.Reason = res.refused[0].Error()
+	}
 }
 
 // checkComplete returns [ErrIncomplete] if changes wait for others.
