@@ -18,8 +18,7 @@ func filled(n int) *dotMap {
 }
 
 // benchmarkDeltas measures merging the deltas of a peer into maps of several
-// sizes. The time must not grow with the size, but for what memory costs that
-// no cache holds. make returns the i-th delta of the peer; the number of keys
+// sizes. Beside BenchmarkGoMap, the time must not grow with the size. make returns the i-th delta of the peer; the number of keys
 // stays what it was over a pair of deltas.
 func benchmarkDeltas(b *testing.B, make func(peer *dotMap, size, i int) *dotMap) {
 	const batch = 1024
@@ -71,6 +70,27 @@ func BenchmarkDotMapPut(b *testing.B) {
 			i := 0
 			for b.Loop() {
 				m.Put(originB, spread(i, size), i)
+				i++
+			}
+		})
+	}
+}
+
+// BenchmarkGoMap is the yardstick: overwriting in a plain map of each size.
+func BenchmarkGoMap(b *testing.B) {
+	for _, size := range []int{1_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
+			m := make(map[string]int)
+			for i := range size {
+				m["key-"+strconv.Itoa(i)] = i
+			}
+			keys := make([]string, 1<<16)
+			for i := range keys {
+				keys[i] = spread(i, size)
+			}
+			i := 0
+			for b.Loop() {
+				m[keys[i%len(keys)]] = i
 				i++
 			}
 		})

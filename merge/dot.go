@@ -49,8 +49,8 @@ type Dot struct {
 
 // Compare orders dots by origin, then by sequence number.
 func (d Dot) Compare(e Dot) int {
-	if c := d.Origin.Compare(e.Origin); c != 0 {
-		return c
+	if d.Origin != e.Origin {
+		return d.Origin.Compare(e.Origin)
 	}
 	return cmp.Compare(d.Seq, e.Seq)
 }

@@ -60,7 +60,10 @@ func compareEntry[V any](e Entry[V], d Dot) int { return e.Dot.Compare(d) }
 // This is the one join of every causal type, of those in memory and of the
 // cells that a node keeps on disk.
 func JoinDotFuns[V any](a DotFun[V], seenByA Dots, b DotFun[V], seenByB Dots) (joined DotFun[V], changed bool) {
-	out := make([]Entry[V], 0, len(a.entries)+len(b.entries))
+	if slices.EqualFunc(a.entries, b.entries, sameDot) {
+		return a, false
+	}
+	var out []Entry[V] // most cells hold one dot, so it rarely grows
 	i, j := 0, 0
 	for i < len(a.entries) || j < len(b.entries) {
 		switch order := compareHeads(a.entries[i:], b.entries[j:]); {
@@ -87,6 +90,8 @@ func JoinDotFuns[V any](a DotFun[V], seenByA Dots, b DotFun[V], seenByB Dots) (j
 	}
 	return DotFun[V]{out}, true
 }
+
+func sameDot[V any](a, b Entry[V]) bool { return a.Dot == b.Dot }
 
 // compareHeads orders the first entries of two lists; an empty list is last.
 func compareHeads[V any](a, b []Entry[V]) int {

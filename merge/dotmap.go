@@ -1,6 +1,9 @@
 package merge
 
-import "iter"
+import (
+	"iter"
+	"maps"
+)
 
 // A DotMap keeps one [DotFun] per key under a single causal context. It is the
 // representation of the causal types of package crdt. Every change of it takes
@@ -72,32 +75,30 @@ func (m *DotMap[K, V]) Context() *Context { return &m.seen }
 // Merge joins from into the receiver. It visits the keys that from stores and
 // those whose dots from has seen, and no others.
 func (m *DotMap[K, V]) Merge(from *DotMap[K, V]) (changed bool) {
-	for _, k := range m.removedBy(from) {
-		changed = m.joinAt(k, from) || changed
-	}
+	changed = m.mergeRemovals(from)
 	for k := range from.cells {
 		changed = m.joinAt(k, from) || changed
 	}
 	return m.seen.Merge(&from.seen) || changed
 }
 
-// removedBy returns the keys that hold a dot which from has seen and dropped.
+// mergeRemovals joins the keys that hold a dot which from has seen and dropped.
 // It enumerates the smaller of from's context and the receiver's live dots.
-func (m *DotMap[K, V]) removedBy(from *DotMap[K, V]) (keys []K) {
+func (m *DotMap[K, V]) mergeRemovals(from *DotMap[K, V]) (changed bool) {
 	if from.seen.Count() > uint64(len(m.keys)) {
 		for d, k := range m.keys {
 			if from.seen.Contains(d) && !from.holds(d) {
-				keys = append(keys, k)
+				changed = m.joinAt(k, from) || changed
 			}
 		}
-		return keys
+		return changed
 	}
 	for d := range from.seen.All() {
 		if k, live := m.keys[d]; live && !from.holds(d) {
-			keys = append(keys, k)
+			changed = m.joinAt(k, from) || changed
 		}
 	}
-	return keys
+	return changed
 }
 
 func (m *DotMap[K, V]) holds(d Dot) bool {
@@ -146,9 +147,7 @@ func (m *DotMap[K, V]) Equal(o *DotMap[K, V]) bool {
 
 // Clone returns a copy that shares the values.
 func (m *DotMap[K, V]) Clone() *DotMap[K, V] {
-	c := &DotMap[K, V]{}
-	c.Merge(m)
-	return c
+	return &DotMap[K, V]{maps.Clone(m.cells), maps.Clone(m.keys), *m.seen.Clone()}
 }
 
 // Restore returns the DotMap with the given cells and context, as a decoder

@@ -233,6 +233,15 @@ func TestRestore(t *testing.T) {
 	}
 }
 
+func TestEqualComparesKeys(t *testing.T) {
+	seen := merge.ContextOf(dot(1, 1))
+	x, _ := merge.Restore(map[string]merge.DotFun[string]{"x": fun(dot(1, 1))}, seen)
+	y, _ := merge.Restore(map[string]merge.DotFun[string]{"y": fun(dot(1, 1))}, seen)
+	if x.Equal(y) {
+		t.Error("maps that hold a dot at different keys are equal")
+	}
+}
+
 func TestRestoredMergesOn(t *testing.T) {
 	var m dotMap
 	m.Put(origin(1), "x", 1)

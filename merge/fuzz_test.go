@@ -96,13 +96,17 @@ func FuzzDecodeContext(f *testing.F) {
 // A few bytes that claim much must be refused before anything is allocated.
 func TestDecodersBoundMemory(t *testing.T) {
 	claim := []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}
+	million := []byte{0x80, 0x80, 0x80, 0x08}
 	o := origin(1)
-	for _, b := range [][]byte{claim, join([]byte{1}, o[:], claim), join(claim, make([]byte, 100))} {
+	for _, b := range [][]byte{million, join(million, make([]byte, 100)), claim, join([]byte{1}, o[:], claim), join(claim, make([]byte, 100))} {
 		if _, ok := checkDecoder(t, b, merge.DecodeVector); ok {
 			t.Errorf("DecodeVector takes %x", b)
 		}
 		if _, ok := checkDecoder(t, b, merge.DecodeContext); ok {
 			t.Errorf("DecodeContext takes %x", b)
 		}
+	}
+	if _, ok := checkDecoder(t, join([]byte{1}, o[:], million), merge.DecodeContext); ok {
+		t.Error("DecodeContext takes a million runs in no bytes")
 	}
 }
