@@ -6,8 +6,8 @@ import (
 )
 
 // A Conn carries frames between two nodes, each whole or not at all, in both
-// directions, in the order in which they were sent. Its methods may be called
-// concurrently.
+// directions, in the order in which they were sent. Send and Close may be called
+// at any time by anyone, Recv by one goroutine at a time.
 //
 // When the context of a Send or Recv ends first, that call returns its error
 // and the connection may be unusable: close it. Once a connection has ended,

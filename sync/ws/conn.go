@@ -1,0 +1,135 @@
+package ws
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+
+	"github.com/joinery-crdt/joinery/sync/wire"
+)
+
+const (
+	// closeGrace is how long Close lets a peer take to answer while a Recv or
+	// a Send waits.
+	closeGrace = 2 * time.Second
+	// maxReason is what a close frame holds (RFC 6455, section 5.5).
+	maxReason = 123
+)
+
+// conn is a [wire.Conn] over a WebSocket.
+type conn struct {
+	ws *websocket.Conn
+	// alive ends when the connection is to be torn down. Every read and write
+	// runs under it, so that ending it closes the socket.
+	alive  context.Context
+	kill   context.CancelFunc
+	closed atomic.Pointer[wire.ClosedError] // the first Close, whichever side's
+}
+
+func newConn(ws *websocket.Conn) *conn {
+	ws.SetReadLimit(wire.MaxFrame)
+	alive, kill := context.WithCancel(context.Background())
+	return &conn{ws: ws, alive: alive, kill: kill}
+}
+
+// Send sends the frame as one binary message.
+func (c *conn) Send(ctx context.Context, frame []byte) error {
+	if len(frame) > wire.MaxFrame {
+		return &wire.FrameError{Problem: fmt.Sprintf("%d bytes, the limit is %d", len(frame), wire.MaxFrame)}
+	}
+	defer c.killAfter(ctx)()
+	return c.explain(ctx, c.ws.Write(c.alive, websocket.MessageBinary, frame))
+}
+
+// Recv returns the next binary message.
+func (c *conn) Recv(ctx context.Context) ([]byte, error) {
+	defer c.killAfter(ctx)()
+	kind, r, err := c.ws.Reader(c.alive)
+	if err != nil {
+		return nil, c.explain(ctx, err)
+	}
+	if kind != websocket.MessageBinary {
+		c.end(websocket.StatusUnsupportedData, "text message")
+		return nil, &wire.FrameError{Problem: "a text message: the peer does not speak " + Subprotocol}
+	}
+	buf := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(buf)
+	buf.Reset()
+	if _, err := buf.ReadFrom(r); err != nil {
+		return nil, c.explain(ctx, err)
+	}
+	return bytes.Clone(buf.Bytes()), nil
+}
+
+// buffers are what messages of unknown length are read into.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// killAfter closes the connection if ctx ends before the returned function is
+// called.
+func (c *conn) killAfter(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, c.kill)
+}
+
+// Close sends a close frame and waits for the answer: at most 2 seconds while a
+// Recv or a Send is in progress, which then return, and else at most 10.
+func (c *conn) Close(reason string) error {
+	c.closed.CompareAndSwap(nil, &wire.ClosedError{Reason: reason})
+	c.end(websocket.StatusNormalClosure, reason)
+	return nil
+}
+
+// end closes the socket, whatever the peer does.
+func (c *conn) end(code websocket.StatusCode, reason string) {
+	timer := time.AfterFunc(closeGrace, c.kill)
+	defer timer.Stop()
+	defer c.kill()
+	_ = c.ws.Close(code, cut(reason))
+}
+
+// explain turns an error of the library into one of [wire.Conn].
+func (c *conn) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if theirs, ok := errors.AsType[websocket.CloseError](err); ok {
+		c.closed.CompareAndSwap(nil, &wire.ClosedError{Reason: closeReason(theirs), ByPeer: true})
+	}
+	if closed := c.closed.Load(); closed != nil {
+		return closed
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		return &wire.FrameError{Problem: fmt.Sprintf("more than the %d bytes of the limit: the peer is no sync node, or a broken one", wire.MaxFrame)}
+	}
+	return fmt.Errorf("%w: %w", ErrLost, err)
+}
+
+func closeReason(e websocket.CloseError) string {
+	if e.Code == websocket.StatusNormalClosure {
+		return e.Reason
+	}
+	return fmt.Sprintf("%v: %s", e.Code, e.Reason)
+}
+
+// cut makes a reason fit into a close frame.
+func cut(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= maxReason {
+		return s
+	}
+	end := maxReason
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
+}
