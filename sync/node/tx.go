@@ -70,11 +70,19 @@ func (v *View) Cells(object, kind string) iter.Seq2[Cell, error] {
 
 // Objects yields the objects whose key starts with prefix, ascending. It visits
 // one cell per object.
-func (v *View) Objects(prefix string) iter.Seq2[Object, error] {
+func (v *View) Objects(prefix string) iter.Seq2[Object, error] { return v.objects(prefix, nil) }
+
+// ObjectsAfter yields those that Objects yields after the object given, which
+// need not exist: the next page.
+func (v *View) ObjectsAfter(prefix string, o Object) iter.Seq2[Object, error] {
+	return v.objects(prefix, pastObject(crdtsync.CellKey{Object: o.Key, Kind: o.Kind}))
+}
+
+func (v *View) objects(prefix string, after []byte) iter.Seq2[Object, error] {
 	start := crdtsync.ObjectPrefix(nil, prefix)
 	start = start[:len(start)-2] // without the end of the name: longer names too
 	return func(yield func(Object, error) bool) {
-		var after []byte
+		after := after
 		for {
 			rec, err := v.first(store.Range{Prefix: start, After: after})
 			if rec == nil && err == nil {
@@ -140,6 +148,10 @@ func (tx *Tx) Dot() merge.Dot { return tx.write.Dot }
 // Time returns the stamp that the transaction's change will have.
 func (tx *Tx) Time() hlc.Timestamp { return tx.write.Time }
 
+// Changed reports whether the transaction has written anything so far. If it
+// has not when its function returns, it makes no change and takes no dot.
+func (tx *Tx) Changed() bool { return len(tx.ops) > 0 }
+
 // fail makes err stick and returns it.
 func (tx *Tx) fail(err error) error {
 	if tx.err == nil {
@@ -176,8 +188,10 @@ func (tx *Tx) Write(key crdtsync.CellKey, op crdt.Op) error {
 	}
 	kind, ok := tx.space.node.cfg.Kinds[key.Kind]
 	if !ok {
-		return tx.fail(&crdtsync.NameError{What: "kind", Name: key.Kind,
-			Problem: fmt.Sprintf("is unknown; known are %v", tx.space.node.cfg.Kinds.Names())})
+		return tx.fail(&crdtsync.NameError{
+			What: "kind", Name: key.Kind,
+			Problem: fmt.Sprintf("is unknown; known are %v", tx.space.node.cfg.Kinds.Names()),
+		})
 	}
 	before, err := tx.Before(key)
 	if err != nil {
