@@ -1,0 +1,144 @@
+// Package api is syncd's HTTP/JSON API over a node.
+//
+// # Guarantees
+//
+//   - An answer to a write is sent when the change is durable.
+//   - Errors are problem+json with a stable code; one that a client caused has
+//     changed nothing, except that an import keeps what came before it.
+//   - Requests that a web page of another site makes a browser send are refused.
+//
+// # Limits
+//
+// There is no authentication: whoever can connect can read and write. See
+// [v1.MaxBody], [v1.MaxImport] and [v1.MaxPage] for sizes.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
+	"github.com/joinery-crdt/joinery/sync/node"
+	"github.com/joinery-crdt/joinery/sync/wire"
+)
+
+// Peers is the list of peers that the API shows and changes.
+type Peers interface {
+	// List returns the peers, ascending by URL.
+	List() []v1.Peer
+	// Add connects to a peer from now on, and after restarts, and returns it.
+	// A URL that cannot be one is an error.
+	Add(url string) (v1.Peer, error)
+	// Remove ends that and reports whether there was such a peer.
+	Remove(url string) (bool, error)
+}
+
+// A Config says what the API serves. All fields but Hosts and Logger are
+// required.
+type Config struct {
+	Node  *node.Node
+	Peers Peers
+	// Accept makes the request of a peer a connection, or answers it.
+	Accept func(http.ResponseWriter, *http.Request) (wire.Conn, error)
+	// About is the part of the status that the node does not know.
+	About v1.Status
+	// Stop ends watches and links when the daemon shuts down.
+	Stop context.Context
+	// Hosts are names, besides IP addresses and localhost, under which requests
+	// may address the daemon.
+	Hosts []string
+	// Logger receives what goes wrong, nil for nowhere.
+	Logger *slog.Logger
+}
+
+// server has the handlers. It is safe for concurrent use.
+type server struct {
+	Config
+	watches chan struct{} // holds one token for each running watch
+}
+
+// maxWatches is how many watches run at a time.
+const maxWatches = 512
+
+// Handler returns the API.
+func Handler(cfg Config) http.Handler {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &server{Config: cfg, watches: make(chan struct{}, maxWatches)}
+	return s.guard(s.routes())
+}
+
+// A handler answers a request or returns the error to answer with.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+func (s *server) routes() http.Handler {
+	mux := http.NewServeMux()
+	for pattern, h := range map[string]handler{
+		"GET /livez":       s.live,
+		"GET /readyz":      s.ready,
+		"GET /v1/status":   s.status,
+		"GET /v1/spaces":   s.spaces,
+		"GET /v1/sync":     s.sync,
+		"POST /v1/import":  s.importFile,
+		"GET /v1/peers":    s.peers,
+		"POST /v1/peers":   s.addPeer,
+		"DELETE /v1/peers": s.removePeer,
+
+		"GET /v1/spaces/{space}/objects":                  s.objects,
+		"GET /v1/spaces/{space}/objects/{type}/{key...}":  s.object,
+		"POST /v1/spaces/{space}/objects/{type}/{key...}": s.operate,
+		"POST /v1/spaces/{space}/tx":                      s.transact,
+		"GET /v1/spaces/{space}/watch":                    s.watch,
+		"GET /v1/spaces/{space}/export":                   s.export,
+	} {
+		mux.Handle(pattern, s.answer(h))
+	}
+	return &fallback{mux, s}
+}
+
+// answer turns a handler's error into a problem.
+func (s *server) answer(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// fallback answers in the API's own way what the mux would with plain text.
+type fallback struct {
+	mux    *http.ServeMux
+	server *server
+}
+
+// ServeHTTP implements [http.Handler].
+func (f *fallback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, pattern := f.mux.Handler(r); pattern != "" {
+		f.mux.ServeHTTP(w, r)
+		return
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		probe := r.Clone(r.Context())
+		probe.Method = method
+		if _, pattern := f.mux.Handler(probe); pattern != "" {
+			f.server.fail(w, r, v1.NewProblem(v1.MethodNotAllowed, r.Method+" is not for "+r.URL.Path, "use "+method))
+			return
+		}
+	}
+	f.server.fail(w, r, v1.NewProblem(v1.NotFound, "there is nothing at "+r.URL.Path, "the API begins at /v1/status"))
+}
+
+// Server returns an http.Server for the handler, with limits on what it waits
+// for and on the size of headers. Handlers bound bodies and their own writing.
+func Server(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}

@@ -1,0 +1,118 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
+	"github.com/joinery-crdt/joinery/sync/node"
+)
+
+// live says that the process answers.
+func (s *server) live(w http.ResponseWriter, _ *http.Request) error {
+	return reply(w, http.StatusOK, map[string]string{"status": "alive"})
+}
+
+// ready says that the store takes writes.
+func (s *server) ready(w http.ResponseWriter, _ *http.Request) error {
+	for _, p := range s.Node.Status().Problems {
+		if p.Code == "store_failed" {
+			return v1.NewProblem(v1.StoreFailed, p.Cause, p.Action)
+		}
+	}
+	return reply(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+// status says what the node holds and what does not flow.
+func (s *server) status(w http.ResponseWriter, _ *http.Request) error {
+	st := s.About
+	st.Status = s.Node.Status()
+	return reply(w, http.StatusOK, st)
+}
+
+// spaces lists the spaces that hold something.
+func (s *server) spaces(w http.ResponseWriter, _ *http.Request) error {
+	return reply(w, http.StatusOK, v1.Spaces{Spaces: s.Node.Status().Spaces})
+}
+
+func (s *server) peers(w http.ResponseWriter, _ *http.Request) error {
+	return reply(w, http.StatusOK, v1.Peers{Peers: s.Peers.List()})
+}
+
+func (s *server) addPeer(w http.ResponseWriter, r *http.Request) error {
+	var body v1.NewPeer
+	if err := readBody(w, r, &body); err != nil {
+		return err
+	}
+	p, err := s.Peers.Add(body.URL)
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusCreated, p)
+}
+
+func (s *server) removePeer(w http.ResponseWriter, r *http.Request) error {
+	url := r.URL.Query().Get("url")
+	found, err := s.Peers.Remove(url)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return v1.NewProblem(v1.PeerNotFound, fmt.Sprintf("there is no peer %q", url), "see: syncd peers list")
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// sync speaks the sync protocol with a peer that connects.
+func (s *server) sync(w http.ResponseWriter, r *http.Request) error {
+	if r.Header.Get("Upgrade") == "" {
+		return v1.NewProblem(v1.Upgrade, "peers connect here with WebSocket", "syncd peers add this URL, with ws in place of http")
+	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Time{})
+	_ = rc.SetWriteDeadline(time.Time{})
+	conn, err := s.Accept(w, r)
+	if err != nil {
+		s.Logger.Info("peer not accepted", "err", err)
+		return nil // Accept has answered
+	}
+	err = s.Node.Serve(s.Stop, conn)
+	s.Logger.Info("peer left", "remote", r.RemoteAddr, "err", err)
+	return nil
+}
+
+// export answers with a drop file of a space.
+func (s *server) export(w http.ResponseWriter, r *http.Request) error {
+	space := s.Node.Space(r.PathValue("space"))
+	if space.Summary().Changes == 0 {
+		return v1.NewProblem(v1.NotFound, fmt.Sprintf("the space %q holds nothing", space.Name()), "see: syncd spaces")
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "private, no-store")
+	_, err := space.Export(r.Context(), patientWriter{w, http.NewResponseController(w)}, node.Cut{})
+	if err != nil {
+		s.Logger.Error("export", "space", space.Name(), "err", err)
+		panic(http.ErrAbortHandler) // the file has begun: its reader sees that it is cut off
+	}
+	return nil
+}
+
+// importFile applies a drop file and answers with what became of its changes.
+func (s *server) importFile(w http.ResponseWriter, r *http.Request) error {
+	rc := http.NewResponseController(w)
+	report, err := s.Node.Import(r.Context(), patientReader{http.MaxBytesReader(w, r.Body, v1.MaxImport), rc})
+	var p *v1.Problem
+	switch {
+	case err != nil:
+		p = problemOf(err)
+	case report.Refused > 0:
+		p = v1.NewProblem(v1.ChangesRefused, fmt.Sprintf("%d changes were refused: %s", report.Refused, report.Reason),
+			"the rest was applied; see: syncd status")
+	default:
+		return reply(w, http.StatusOK, report)
+	}
+	p.Import = &report
+	return p
+}

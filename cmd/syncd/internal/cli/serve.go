@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/daemon"
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/datadir"
+)
+
+func (a *app) serve() *cobra.Command {
+	cfg := daemon.Config{Version: a.version}
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run this device: store, sync and API",
+		Long: `Serve runs a device until it is interrupted. It needs no configuration: its data
+directory is made on the first start, and it listens on ` + daemon.DefaultListen + `.
+Flags win over the environment.
+
+There is no authentication and no encryption yet. Serve therefore listens on this
+machine only, unless --insecure-no-auth says that everyone who can connect may
+read and write everything.
+
+A first SIGINT or SIGTERM ends it when the requests that run are answered, a second
+one at once; what was acknowledged is durable either way.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if cfg.Dir, err = datadir.At(a.dir); err != nil {
+				return err
+			}
+			cfg.Logger = logger(cmd, verbose)
+			return a.runDaemon(cmd, cfg)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Listen, "listen", env("JOINERY_LISTEN", daemon.DefaultListen), "`host:port` to listen on, port 0 for any free one [$JOINERY_LISTEN]")
+	f.StringVar(&cfg.Name, "name", os.Getenv("JOINERY_NAME"), "what people call this device, by default the host's name [$JOINERY_NAME]")
+	f.StringArrayVar(&cfg.Peers, "peer", list("JOINERY_PEERS"), "`address` of a device to sync with, while this one runs; repeatable [$JOINERY_PEERS, with commas]")
+	f.StringArrayVar(&cfg.Hosts, "host", list("JOINERY_HOSTS"), "`name`, besides localhost, under which this device may be addressed; repeatable [$JOINERY_HOSTS, with commas]")
+	f.BoolVar(&cfg.AllowRemote, "insecure-no-auth", false, "listen where other machines can connect, and let them read and write everything")
+	f.BoolVarP(&verbose, "verbose", "v", false, "log connections and what peers say, too")
+	return cmd
+}
+
+func (a *app) runDaemon(cmd *cobra.Command, cfg daemon.Config) error {
+	d, err := daemon.Open(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		err = printJSON(cmd.OutOrStdout(), map[string]string{"address": d.Address(), "dir": string(cfg.Dir)})
+	} else {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "listening on %s\ndata in %s\n", d.Address(), cfg.Dir)
+	}
+	if err != nil {
+		cfg.Logger.Warn("nobody reads what this daemon prints", "err", err)
+	}
+	if cfg.AllowRemote {
+		cfg.Logger.Warn("whoever can connect can read and write everything: there is no authentication", "code", "no_auth")
+	}
+	return d.Run(cmd.Context())
+}
+
+func logger(cmd *cobra.Command, verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+}
+
+// env returns an environment variable, or what it is when it is not set.
+func env(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+// list returns the parts of an environment variable between commas.
+func list(name string) []string {
+	return strings.FieldsFunc(os.Getenv(name), func(r rune) bool { return r == ',' })
+}

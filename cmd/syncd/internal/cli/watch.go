@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
+)
+
+func (a *app) watch() *cobra.Command {
+	return &cobra.Command{
+		Use:   "watch SPACE [PREFIX]",
+		Short: "Print what changes, here or on other devices, until interrupted",
+		Args:  cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			prefix := strings.Join(args[1:], "")
+			w, err := c.Watch(cmd.Context(), args[0], prefix)
+			if err != nil {
+				return err
+			}
+			defer w.Close()
+			fmt.Fprintf(cmd.ErrOrStderr(), "# watching %s%s\n", args[0], strings.TrimRight(" "+prefix, " "))
+			for ev, err := range w.Events(cmd.Context()) {
+				if errors.Is(err, context.Canceled) {
+					return nil
+				}
+				if err != nil {
+					return err
+				}
+				if err := a.showEvent(cmd, ev); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func (a *app) showEvent(cmd *cobra.Command, ev v1.Event) error {
+	out := cmd.OutOrStdout()
+	if a.json {
+		return printJSON(out, ev)
+	}
+	from := "here"
+	if !ev.Local {
+		from = "from " + ev.Change[:8]
+	}
+	_, err := fmt.Fprintf(out, "%s  %-12s  %-24s  %s\n", ev.Time.Local().Format(time.TimeOnly), ev.Key, Describe(ev), from)
+	if c := ev.Conflict; err == nil && c != nil {
+		verb := "it prevails over"
+		if len(ev.Values) > 1 {
+			verb = "it is kept beside"
+		}
+		_, err = fmt.Fprintf(out, "          conflict: %s was written concurrently; %s %s\n", display(c.Kept.Value), verb, display(c.Other.Value))
+	}
+	return err
+}
+
+// Describe says in a few words what an event did.
+func Describe(ev v1.Event) string {
+	switch {
+	case ev.By != nil:
+		return fmt.Sprintf("%+d", *ev.By)
+	case ev.Present != nil && !ev.Differ:
+		return "= " + display(ev.Element)
+	case ev.Present != nil && *ev.Present:
+		return "+ " + display(ev.Element)
+	case ev.Present != nil:
+		return "- " + display(ev.Element)
+	case ev.Values != nil:
+		var all []string
+		for _, v := range ev.Values {
+			all = append(all, display(v))
+		}
+		return strings.Join(all, " | ")
+	case ev.Value != nil:
+		return display(ev.Value)
+	}
+	return "changed (" + ev.Type + ")"
+}

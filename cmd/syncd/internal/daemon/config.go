@@ -1,0 +1,77 @@
+// Package daemon runs one device: a node over the store in a data directory,
+// its peers and its HTTP API.
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/datadir"
+)
+
+// DefaultListen is where a daemon listens that is told nothing else.
+const DefaultListen = "127.0.0.1:7440"
+
+// A Config says how a daemon runs. Only Dir is required.
+type Config struct {
+	Dir    datadir.Dir
+	Listen string // host:port, DefaultListen if empty; port 0 is any free one
+	// Name is what people call the device, the host's name if empty.
+	Name string
+	// Peers are connected to while this daemon runs, besides those added
+	// through the API.
+	Peers []string
+	// AllowRemote permits an address that other machines reach. They can then
+	// read and write everything: there is no authentication.
+	AllowRemote bool
+	// Hosts are names under which clients may address the daemon, besides IP
+	// addresses and localhost.
+	Hosts   []string
+	Version string
+	// Logger receives what happens, nil for nowhere.
+	Logger *slog.Logger
+}
+
+// Kinds of errors of the configuration.
+var (
+	// ErrListen: the address cannot be listened on.
+	ErrListen = errors.New("daemon: unusable address")
+	// ErrExposed: the address is one that other machines reach.
+	ErrExposed = errors.New("daemon: no authentication")
+)
+
+// A ListenError reports an address that the daemon does not listen on.
+type ListenError struct {
+	Address string
+	Kind    error // ErrListen or ErrExposed
+	Problem string
+}
+
+// Error says what is wrong and what to do.
+func (e *ListenError) Error() string {
+	return fmt.Sprintf("daemon: will not listen on %s: %s", e.Address, e.Problem)
+}
+
+// Is makes a ListenError match its kind.
+func (e *ListenError) Is(target error) bool { return target == e.Kind }
+
+// checkListen wants host:port, and a loopback host unless others are allowed.
+func checkListen(address string, allowRemote bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return &ListenError{address, ErrListen, "it is not host:port, such as " + DefaultListen}
+	}
+	if allowRemote || isLoopback(host) {
+		return nil
+	}
+	return &ListenError{address, ErrExposed, "other machines could connect, and there is no authentication and no encryption yet; " +
+		"use 127.0.0.1 with a tunnel (ssh -L, WireGuard), or, on a network where you trust everyone, add --insecure-no-auth"}
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

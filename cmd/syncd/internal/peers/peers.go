@@ -1,0 +1,289 @@
+// Package peers keeps a node connected to a list of peers that survives
+// restarts.
+package peers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/datadir"
+	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
+	"github.com/joinery-crdt/joinery/sync/node"
+	"github.com/joinery-crdt/joinery/sync/wire"
+)
+
+// ErrFile: the list cannot be used.
+var ErrFile = errors.New("peers: unusable list")
+
+// fileVersion is that of the list's format.
+const fileVersion = 1
+
+// file is the list as it is stored.
+type file struct {
+	Version int      `json:"version"`
+	Peers   []string `json:"peers"`
+}
+
+// A Config says whom a Manager connects to whom. All fields are required.
+type Config struct {
+	Node *node.Node
+	Path string // of the list
+	Dial func(url string) (wire.Dialer, error)
+	Log  *slog.Logger
+}
+
+// A Manager runs one link to each peer of a list. It is safe for concurrent use.
+type Manager struct {
+	Config
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
+	mu      sync.Mutex // guards what follows, and the file
+	running map[string]*running
+	kept    map[string]bool // the peers in the file
+}
+
+// running is one peer's goroutine.
+type running struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // why the peer is not tried again; read after done
+}
+
+// Open connects to the peers in the list and to those given, which it does not
+// add to the list. A list that cannot be used is an error that is [ErrFile].
+func Open(cfg Config, urls []string) (*Manager, error) {
+	m := &Manager{Config: cfg, running: make(map[string]*running), kept: make(map[string]bool)}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	listed, err := load(cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range listed {
+		m.kept[u] = true
+	}
+	for _, u := range append(listed, urls...) {
+		if err := m.open(u); err != nil {
+			m.Close()
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *Manager) open(text string) error {
+	u, err := Normalise(text)
+	if err != nil {
+		return err
+	}
+	return m.start(u)
+}
+
+func load(path string) ([]string, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFile, err)
+	}
+	var f file
+	if err := json.Unmarshal(b, &f); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w; correct or remove it", ErrFile, path, err)
+	}
+	if f.Version != fileVersion {
+		return nil, fmt.Errorf("%w: %s has version %d, this program reads %d; upgrade it", ErrFile, path, f.Version, fileVersion)
+	}
+	return f.Peers, nil
+}
+
+// save writes the list. The caller holds m.mu.
+func (m *Manager) save() error {
+	b, err := json.MarshalIndent(file{fileVersion, slices.Sorted(maps.Keys(m.kept))}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return datadir.WriteFile(m.Path, append(b, '\n'))
+}
+
+// Normalise returns the full URL of a peer: ws://host:port/v1/sync for host:port
+// and for the address that a daemon prints. What cannot be one is a [*v1.Problem].
+func Normalise(text string) (string, error) {
+	if !strings.Contains(text, "://") {
+		text = "ws://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", badPeer(text, "it is no URL")
+	}
+	switch u.Scheme {
+	case "http":
+		u.Scheme = "ws"
+	case "https":
+		u.Scheme = "wss"
+	case "ws", "wss":
+	default:
+		return "", badPeer(text, "its scheme is "+u.Scheme)
+	}
+	switch {
+	case u.Hostname() == "":
+		return "", badPeer(text, "it names no host")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", badPeer(text, "it has more than host, port and path")
+	case u.Path == "" || u.Path == "/":
+		u.Path = "/v1/sync"
+	}
+	return u.String(), nil
+}
+
+func badPeer(text, problem string) error {
+	return v1.NewProblem(v1.BadPeer, fmt.Sprintf("%q cannot be a peer: %s", text, problem),
+		"give the address that the other daemon prints, for example http://192.0.2.7:7440")
+}
+
+// start begins to connect to a peer unless it has begun. The caller holds m.mu
+// or is the only one to know m.
+func (m *Manager) start(u string) error {
+	if r, ok := m.running[u]; ok && !r.ended() {
+		return nil
+	}
+	d, err := m.Dial(u)
+	if err != nil {
+		return badPeer(u, err.Error())
+	}
+	ctx, cancel := context.WithCancel(m.ctx)
+	r := &running{cancel: cancel, done: make(chan struct{})}
+	m.running[u] = r
+	go func() {
+		defer close(r.done)
+		r.err = m.Node.Sync(ctx, d)
+		m.Log.Info("peer ended", "peer", u, "err", r.err)
+	}()
+	return nil
+}
+
+func (r *running) ended() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Add connects to a peer from now on and after restarts. When it returns, that
+// is durable.
+func (m *Manager) Add(text string) (v1.Peer, error) {
+	u, err := Normalise(text)
+	if err != nil {
+		return v1.Peer{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ctx.Err() != nil {
+		return v1.Peer{}, node.ErrClosed
+	}
+	if err := m.start(u); err != nil {
+		return v1.Peer{}, err
+	}
+	if err := m.keep(u); err != nil {
+		return v1.Peer{}, err
+	}
+	return m.describe(u, m.states()), nil
+}
+
+// keep puts a peer on the list. The caller holds m.mu.
+func (m *Manager) keep(u string) error {
+	if m.kept[u] {
+		return nil
+	}
+	m.kept[u] = true
+	err := m.save()
+	if err != nil {
+		delete(m.kept, u)
+	}
+	return err
+}
+
+// Remove ends the connection to a peer and takes it off the list. It reports
+// whether there was such a peer.
+func (m *Manager) Remove(text string) (bool, error) {
+	u, err := Normalise(text)
+	if err != nil {
+		return false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, found := m.running[u]
+	if !found {
+		return false, nil
+	}
+	if m.kept[u] {
+		delete(m.kept, u)
+		if err := m.save(); err != nil {
+			m.kept[u] = true
+			return true, err
+		}
+	}
+	r.cancel()
+	<-r.done
+	delete(m.running, u)
+	return true, nil
+}
+
+// List returns the peers, ascending by URL.
+func (m *Manager) List() []v1.Peer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	states := m.states()
+	list := []v1.Peer{}
+	for _, u := range slices.Sorted(maps.Keys(m.running)) {
+		list = append(list, m.describe(u, states))
+	}
+	return list
+}
+
+// states returns what the node says of the peers, by address.
+func (m *Manager) states() map[string]node.PeerStatus {
+	states := make(map[string]node.PeerStatus)
+	for _, p := range m.Node.Status().Peers {
+		states[p.Address] = p
+	}
+	return states
+}
+
+// describe says how a peer is. The caller holds m.mu.
+func (m *Manager) describe(u string, states map[string]node.PeerStatus) v1.Peer {
+	p := v1.Peer{URL: u, State: "connecting"}
+	if r := m.running[u]; r.ended() {
+		p.State = "refused"
+		if r.err != nil {
+			p.Error = r.err.Error()
+		}
+		return p
+	}
+	if st, ok := states[u]; ok {
+		p.State, p.Name, p.Error = st.State, st.Name, st.Error
+	}
+	return p
+}
+
+// Close ends all connections and waits until they have ended.
+func (m *Manager) Close() {
+	m.cancel()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.running {
+		<-r.done
+	}
+}

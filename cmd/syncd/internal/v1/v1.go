@@ -1,0 +1,149 @@
+// Package v1 is the JSON of syncd's HTTP API, version 1: what its server writes
+// and its clients read. Fields are only ever added.
+package v1
+
+import (
+	"time"
+
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/jsonvalue"
+	"github.com/joinery-crdt/joinery/sync/node"
+)
+
+// Limits of the API.
+const (
+	MaxBody   = 2 << 20 // bytes in a JSON body
+	MaxImport = 8 << 30 // bytes in a drop file
+	MaxPage   = 1000    // objects in a page
+)
+
+// DirHeader names the data directory that a request is meant for. A daemon with
+// another one refuses it: its address was that of another daemon before.
+const DirHeader = "Joinery-Dir"
+
+// A Status is the answer of GET /v1/status.
+type Status struct {
+	Version string    `json:"version"`
+	Address string    `json:"address"` // where the daemon listens, a URL
+	Dir     string    `json:"dir"`
+	Started time.Time `json:"started"`
+	node.Status
+}
+
+// Spaces is the answer of GET /v1/spaces.
+type Spaces struct {
+	Spaces []node.SpaceStatus `json:"spaces"`
+}
+
+// Objects is a page of the answer of GET /v1/spaces/{space}/objects.
+type Objects struct {
+	Space   string        `json:"space"`
+	Objects []node.Object `json:"objects"`
+	// Next is the parameter after of the next page, empty if this is the last.
+	Next string `json:"next,omitempty"`
+}
+
+// An Object is the answer of GET /v1/spaces/{space}/objects/{type}/{key}.
+// Which of the last fields it has depends on the type.
+type Object struct {
+	Space string `json:"space"`
+	Key   string `json:"key"`
+	Type  string `json:"type"`
+	// Elements of a set, in the order of their encodings.
+	Elements []jsonvalue.Value `json:"elements,omitzero"`
+	// Values of a multi-value register, in the order of their changes.
+	Values []jsonvalue.Value `json:"values,omitzero"`
+	// Conflict says that Values are concurrent; set the right one.
+	Conflict bool `json:"conflict,omitempty"`
+	// Value of a register or a counter.
+	Value jsonvalue.Value `json:"value,omitzero"`
+	// Change and Time are those of the latest write of a register.
+	Change string    `json:"change,omitempty"`
+	Time   time.Time `json:"time,omitzero"`
+}
+
+// A Transaction is the body of POST /v1/spaces/{space}/tx: all of its operations
+// are done, as one change, or none.
+type Transaction struct {
+	Ops []Op `json:"ops"`
+}
+
+// An Op is one operation on one object.
+type Op struct {
+	Op    string          `json:"op"`             // add, remove, set, clear, inc, reset
+	Type  string          `json:"type,omitempty"` // by default orset, lww, mvregister or pncounter, after Op
+	Key   string          `json:"key"`
+	Value jsonvalue.Value `json:"value,omitzero"` // of add, remove and set
+	By    *int64          `json:"by,omitempty"`   // of inc, 1 by default
+}
+
+// Written is the answer to a transaction. It is durable.
+type Written struct {
+	Space   string `json:"space"`
+	Change  string `json:"change,omitempty"` // origin/seq; empty if there was nothing to change
+	Changed bool   `json:"changed"`          // false if there was nothing to change
+}
+
+// An Event is what one change did to one part of an object, in a watch.
+type Event struct {
+	Space  string    `json:"space"`
+	Key    string    `json:"key"`
+	Type   string    `json:"type"`
+	Change string    `json:"change"` // origin/seq
+	Time   time.Time `json:"time"`
+	Local  bool      `json:"local"`   // this node made the change
+	Differ bool      `json:"changed"` // what can be read is another than before
+	// Element of a set, and whether it is in the set now.
+	Element jsonvalue.Value `json:"element,omitzero"`
+	Present *bool           `json:"present,omitempty"`
+	// Value and Values of a register now.
+	Value  jsonvalue.Value   `json:"value,omitzero"`
+	Values []jsonvalue.Value `json:"values,omitzero"`
+	// By is what the change added to a counter.
+	By *int64 `json:"by,omitempty"`
+	// Conflict is set if the change met one that its author had not seen.
+	Conflict *Conflict `json:"conflict,omitempty"`
+}
+
+// A Conflict is two concurrent writes to one register.
+type Conflict struct {
+	Kept  Side `json:"kept"`  // prevails
+	Other Side `json:"other"` // does not, or is kept beside it in a multi-value register
+}
+
+// A Side is one of two concurrent writes.
+type Side struct {
+	Change string          `json:"change"`
+	Value  jsonvalue.Value `json:"value"`
+}
+
+// Ready is the first event of a watch: changes that come from now on are
+// reported. Some that Vector contains may be reported too.
+type Ready struct {
+	Space  string            `json:"space"`
+	Vector map[string]uint64 `json:"vector"` // origin -> newest change applied
+}
+
+// Names of the events of a watch.
+const (
+	EventReady  = "ready"
+	EventChange = "change"
+	EventEnd    = "end" // data is a Problem that says why
+)
+
+// A Peer is what a daemon knows of an address it connects to.
+type Peer struct {
+	URL   string `json:"url"`
+	State string `json:"state"` // connecting, connected, waiting, refused
+	Name  string `json:"name,omitempty"`
+	Error string `json:"error,omitempty"` // why it is not connected
+}
+
+// Peers is the answer of GET /v1/peers.
+type Peers struct {
+	Peers []Peer `json:"peers"`
+}
+
+// NewPeer is the body of POST /v1/peers.
+type NewPeer struct {
+	URL string `json:"url"`
+}
