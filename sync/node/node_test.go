@@ -28,12 +28,6 @@ func join(t *testing.T, a, b *node.Node) {
 	go b.Serve(t.Context(), y)
 }
 
-var (
-	tags  = node.ORSet[string]("tags")
-	title = node.LWW[string]("title")
-	likes = node.PNCounter("likes")
-)
-
 func TestTwoNodesMeet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := open(t), open(t)
