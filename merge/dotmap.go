@@ -155,7 +155,11 @@ func (m *DotMap[K, V]) Clone() *DotMap[K, V] {
 // stands at two keys or has not been seen, or a key that holds nothing. It
 // keeps its arguments.
 func Restore[K comparable, V any](cells map[K]DotFun[V], seen *Context) (*DotMap[K, V], bool) {
-	m := &DotMap[K, V]{cells: make(map[K]DotFun[V], len(cells)), keys: make(map[Dot]K, len(cells)), seen: *seen}
+	dots := 0
+	for _, f := range cells {
+		dots += f.Len()
+	}
+	m := &DotMap[K, V]{cells: make(map[K]DotFun[V], len(cells)), keys: make(map[Dot]K, dots), seen: *seen}
 	for k, f := range cells {
 		if f.Len() == 0 {
 			return nil, false
