@@ -42,14 +42,14 @@ var architecture = policy{
 
 		"store":                  {},
 		"store/internal/overlay": {imports: list("store"), modules: list(btreeModule)},
-		"store/memstore":         {imports: list("store", "store/internal/overlay"), modules: list(btreeModule)},
+		"store/memstore":         {imports: list("store", "store/internal/overlay")},
 		"store/boltstore":        {imports: list("store", "store/internal/overlay"), modules: list(bboltModule)},
 		"store/pgstore":          {imports: list("store", "store/internal/overlay"), modules: list(pgxModule)},
 		"store/faultstore":       {imports: list("store")},
 		"store/storetest":        {imports: list("store")},
 
 		"sync":      {imports: list("merge", "hlc", "crdt", "internal/varint"), modules: list(uuidModule, cborModule), pure: true},
-		"sync/wire": {imports: list("sync", "merge", "hlc", "internal/varint"), modules: list(uuidModule, cborModule, compressModule), pure: true},
+		"sync/wire": {imports: list("sync", "merge", "internal/varint"), modules: list(cborModule, compressModule), pure: true},
 		"sync/ws":   {imports: list("sync/wire"), modules: list(websocketModule, compressModule)},
 		"sync/node": {
 			imports: list("sync", "sync/wire", "store", "internal/spacestore", "hlc", "crdt", "merge"),
