@@ -13,16 +13,16 @@ import (
 var (
 	// ORSetKind keeps add-wins sets: an element is present while one of its
 	// adds has not been seen by a remove.
-	ORSetKind Kind = causal{"orset", checkEmpty, CheckElement}
+	ORSetKind Kind = &causal{"orset", checkEmpty, CheckElement}
 	// RWSetKind keeps remove-wins sets: an element is present if it was added
 	// and every remove has been seen by some add.
 	RWSetKind Kind = rwset
 	// MVKind keeps multi-value registers: all values that no later write has
 	// seen.
-	MVKind Kind = causal{"mvregister", CheckValue, checkSingle}
+	MVKind Kind = &causal{"mvregister", CheckValue, checkSingle}
 )
 
-var rwset = causal{"rwset", checkPolarity, CheckElement}
+var rwset = &causal{"rwset", checkPolarity, CheckElement}
 
 // The payloads of an RWSet's writes.
 var (

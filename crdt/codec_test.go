@@ -38,7 +38,7 @@ func blanks() map[string]decodable {
 }
 
 // goldens returns the values behind testdata/golden.txt.
-func goldens(t *testing.T) map[string]decodable {
+func goldens(t testing.TB) map[string]decodable {
 	all := map[string]decodable{}
 	for name, v := range blanks() {
 		all[name+" empty"] = v

@@ -38,8 +38,6 @@ func is(verb string, element int) func(op) bool {
 
 func seeing(p op) func(op) bool { return func(o op) bool { return o.sees.has(p.id) } }
 
-func not(c func(op) bool) func(op) bool { return func(o op) bool { return !c(o) } }
-
 // live renders the elements whose cells satisfy ok.
 func (c *cells) live(ok func([]byte) (bool, error)) string {
 	var names []string

@@ -275,7 +275,7 @@ func playAll[V value[V]](t *testing.T, f form[V]) {
 	}
 }
 
-const histories = 200
+const histories = 100
 
 func TestAgainstSpecification(t *testing.T) {
 	t.Run("GSet", func(t *testing.T) { playAll(t, gsetForm) })

@@ -14,7 +14,7 @@ import (
 // by themselves: one element of a set, one register, one origin's share of a
 // counter. A node stores cells and applies writes to them one by one.
 //
-// Kinds are stateless and safe for concurrent use.
+// Kinds are stateless, comparable and safe for concurrent use.
 type Kind interface {
 	// Name is the name of the type in changes, keys and APIs.
 	Name() string

@@ -16,11 +16,11 @@ import (
 // The kinds whose cells are plain lattices: they merge without a context.
 var (
 	// GSetKind keeps sets that only grow.
-	GSetKind Kind = lattice[present, *present]{"gset", CheckElement, decodePresent}
+	GSetKind Kind = &lattice[present, *present]{"gset", CheckElement, decodePresent}
 	// TwoPSetKind keeps sets whose elements can be removed once, for ever.
-	TwoPSetKind Kind = lattice[Phase, *Phase]{"twopset", CheckElement, decodePhase}
+	TwoPSetKind Kind = &lattice[Phase, *Phase]{"twopset", CheckElement, decodePhase}
 	// PNCounterKind keeps counters. Its cells are named by origin.
-	PNCounterKind Kind = lattice[Share, *Share]{"pncounter", checkOrigin, decodeShare}
+	PNCounterKind Kind = &lattice[Share, *Share]{"pncounter", checkOrigin, decodeShare}
 	// LWWKind keeps registers whose latest write wins.
 	LWWKind Kind = lwwKind{}
 )

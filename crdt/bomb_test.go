@@ -1,0 +1,135 @@
+package crdt_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"runtime/metrics"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// allocated returns how many bytes f allocates, freed or not.
+func allocated(f func()) uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	before := sample[0].Value.Uint64()
+	f()
+	metrics.Read(sample)
+	return sample[0].Value.Uint64() - before
+}
+
+// memoryBound is what reading n bytes may allocate.
+func memoryBound(n int) uint64 { return 64*uint64(n) + 1<<20 }
+
+// checkMemory fails if decoding b into v allocates more than it may.
+func checkMemory(t testing.TB, v decodable, b []byte) (err error) {
+	t.Helper()
+	got := allocated(func() { err = v.UnmarshalBinary(b) })
+	if limit := memoryBound(len(b)); got > limit {
+		t.Errorf("decoding %d bytes into a %T allocates %d, the limit is %d (error %v)", len(b), v, got, limit, err)
+	}
+	return err
+}
+
+// column returns n times what f appends.
+func column(n int, f func(b []byte, i int) []byte) (b []byte) {
+	for i := range n {
+		b = f(b, i)
+	}
+	return b
+}
+
+func uvarints(n int, f func(i int) int) []byte {
+	return column(n, func(b []byte, i int) []byte { return binary.AppendUvarint(b, uint64(f(i))) })
+}
+
+// elements returns the columns of n small elements.
+func elements(t testing.TB, n int) []byte {
+	var encoded [][]byte
+	for i := range n {
+		encoded = append(encoded, element(t, i))
+	}
+	slices.SortFunc(encoded, bytes.Compare)
+	b := binary.AppendUvarint(nil, uint64(n))
+	b = append(b, uvarints(n, func(i int) int { return len(encoded[i]) })...)
+	return append(b, bytes.Join(encoded, nil)...)
+}
+
+// dense are bodies with as much to build for each of their bytes as can be.
+func dense(t testing.TB) map[string][]byte {
+	const n = 1 << 16
+	seen := append(append([]byte{1}, make([]byte, 16)...), binary.AppendUvarint([]byte{1, 0}, n-1)...)
+	seqs := uvarints(n, func(i int) int { return i + 1 })
+	zeros, ones := make([]byte, n), bytes.Repeat([]byte{1}, n)
+	count := binary.AppendUvarint(nil, n)
+	gaps := append(append([]byte{1}, make([]byte, 16)...), append(binary.AppendUvarint(nil, n), bytes.Repeat([]byte{1, 0}, n)...)...)
+	origins := column(n, func(b []byte, i int) []byte {
+		return append(binary.BigEndian.AppendUint64(b, uint64(i)), make([]byte, 8)...)
+	})
+	many := column(n, func(b []byte, i int) []byte {
+		return append(append(binary.BigEndian.AppendUint64(b, uint64(i)), make([]byte, 8)...), 1, 0, 0)
+	})
+	return map[string][]byte{
+		"gset elements":       elements(t, n),
+		"twopset elements":    slices.Concat(elements(t, n), ones),
+		"orset elements":      slices.Concat(seen, elements(t, n), ones, zeros, seqs),
+		"rwset elements":      slices.Concat(seen, elements(t, n), ones, zeros, seqs, ones),
+		"orset one element":   slices.Concat(seen, []byte{1, 1, 0}, count, zeros, seqs),
+		"rwset one element":   slices.Concat(seen, []byte{1, 1, 0}, count, zeros, seqs, ones),
+		"orset gaps":          slices.Concat(gaps, []byte{0}),
+		"orset origins":       slices.Concat(count, many, []byte{0}),
+		"mvregister values":   slices.Concat(seen, count, zeros, seqs, ones, zeros),
+		"pncounter shares":    slices.Concat(count, origins, ones, zeros, zeros, zeros),
+		"lww maps":            slices.Concat(make([]byte, 24), []byte{0x9a, 0, 1, 0, 0}, bytes.Repeat([]byte{0xa1, 1, 1}, n)),
+		"mvregister one list": slices.Concat(seen, []byte{1, 0, 1}, binary.AppendUvarint(nil, 5+3*n), []byte{0x9a, 0, 1, 0, 0}, bytes.Repeat([]byte{0xa1, 1, 1}, n)),
+	}
+}
+
+// denseBlanks are what dense bodies decode into.
+func denseBlanks() map[string][]decodable {
+	return map[string][]decodable{
+		"gset":       {&crdt.GSet[int]{}, &crdt.GSet[any]{}},
+		"twopset":    {&crdt.TwoPSet[int]{}, &crdt.TwoPSet[any]{}},
+		"orset":      {&crdt.ORSet[int]{}, &crdt.ORSet[any]{}},
+		"rwset":      {&crdt.RWSet[int]{}, &crdt.RWSet[any]{}},
+		"pncounter":  {&crdt.PNCounter{}},
+		"lww":        {&crdt.LWWRegister[any]{}},
+		"mvregister": {&crdt.MVRegister[any]{}},
+	}
+}
+
+func TestDecodingMemory(t *testing.T) {
+	blanks := denseBlanks()
+	for label, body := range dense(t) {
+		name, _, _ := strings.Cut(label, " ")
+		for _, v := range blanks[name] {
+			if err := checkMemory(t, v, envelope(t, name, 1, body)); err != nil {
+				t.Errorf("%s: %v, want a value", label, err)
+			}
+			if err := checkMemory(t, v, envelope(t, name, 1, body[:len(body)-1])); !isDecodeError(err) {
+				t.Errorf("%s, truncated: %v, want an error", label, err)
+			}
+		}
+	}
+}
+
+// A context may hold more dots than anyone could enumerate.
+func TestHugeContext(t *testing.T) {
+	everything := slices.Concat([]byte{1}, originA[:], binary.AppendUvarint([]byte{1, 0}, merge.MaxSeq-1), []byte{0})
+	var huge, s orset
+	if err := huge.UnmarshalBinary(envelope(t, "orset", 1, everything)); err != nil {
+		t.Fatal(err)
+	}
+	s.Add(originA, "x")
+	s.Add(originB, "y")
+	if !s.Merge(&huge) || show(s.All()) != "[y]" || s.Context().Last(originA) != merge.MaxSeq {
+		t.Errorf("has %s, want y alone", show(s.All()))
+	}
+	if huge.Merge(&s); !huge.Equal(&s) {
+		t.Error("not equal after merging both ways")
+	}
+}
