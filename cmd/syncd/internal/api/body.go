@@ -27,8 +27,8 @@ func tooLong(limit int64) *v1.Problem {
 // readBody reads a JSON body into v, strictly: in UTF-8, with each key once and
 // known.
 func readBody(w http.ResponseWriter, r *http.Request, v any) error {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, v1.MaxBody))
+	in := patientReader{http.MaxBytesReader(w, r.Body, v1.MaxBody), http.NewResponseController(w)}
+	body, err := io.ReadAll(in)
 	if err != nil {
 		return err
 	}
@@ -54,11 +54,11 @@ func bodyError(err error) error {
 
 // reply answers with v as JSON.
 func reply(w http.ResponseWriter, status int, v any) error {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience))
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience))
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "private, no-store")
 	w.WriteHeader(status)
@@ -66,7 +66,8 @@ func reply(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// patientReader reads a body of any length as long as it does not stall.
+// patientReader reads a body of any length as long as it does not stall. At its
+// end it lifts the deadline, which would cancel the request.
 type patientReader struct {
 	r  io.Reader
 	rc *http.ResponseController
@@ -75,7 +76,11 @@ type patientReader struct {
 // Read implements [io.Reader].
 func (p patientReader) Read(b []byte) (int, error) {
 	_ = p.rc.SetReadDeadline(time.Now().Add(patience))
-	return p.r.Read(b)
+	n, err := p.r.Read(b)
+	if err != nil {
+		_ = p.rc.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // patientWriter writes an answer of any length as long as the client reads.

@@ -1,11 +1,14 @@
 package api
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 )
@@ -15,6 +18,8 @@ import (
 // that it lets resolve to this machine, and those for another data directory.
 func (s *server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The connection may still have the deadline of the request before.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience))
 		if p := s.foreign(r); p != nil {
 			s.fail(w, r, p)
 			return
@@ -31,11 +36,25 @@ func (s *server) foreign(r *http.Request) *v1.Problem {
 	if !sameOrigin(r) {
 		return v1.NewProblem(v1.ForeignOrigin, "a page of another web site may not use this daemon", "")
 	}
-	if dir := r.Header.Get(v1.DirHeader); dir != "" && dir != s.About.Dir {
-		return v1.NewProblem(v1.OtherDaemon, "the daemon at this address serves "+s.About.Dir+", not "+dir,
-			"start one with: syncd serve --dir "+dir)
+	if dir := r.Header.Get(v1.DirHeader); dir != "" && !s.serves(dir) {
+		return v1.NewProblem(v1.OtherDaemon, fmt.Sprintf("the daemon at this address does not serve %s but %s", dir, s.About.Dir),
+			"start the right one with: syncd serve --dir "+dir)
 	}
 	return nil
+}
+
+// serves reports whether an escaped path is that of the daemon's directory.
+func (s *server) serves(escaped string) bool {
+	path, err := url.PathUnescape(escaped)
+	if err != nil {
+		return false
+	}
+	asked, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	own, err := os.Stat(s.About.Dir)
+	return err == nil && os.SameFile(asked, own)
 }
 
 // knownHost reports whether a name cannot have been made to resolve here by

@@ -28,6 +28,14 @@ func (s *server) ready(w http.ResponseWriter, _ *http.Request) error {
 func (s *server) status(w http.ResponseWriter, _ *http.Request) error {
 	st := s.About
 	st.Status = s.Node.Status()
+	for _, p := range s.Peers.List() {
+		if p.State == v1.PeerRefused {
+			st.Problems = append(st.Problems, node.Problem{
+				Code: "peer_refused", Peer: p.URL, Cause: p.Error,
+				Action: "remove it with: syncd peers remove " + p.URL + ", and add the right address",
+			})
+		}
+	}
 	return reply(w, http.StatusOK, st)
 }
 

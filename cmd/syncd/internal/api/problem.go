@@ -1,10 +1,10 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/jsonvalue"
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/objects"
@@ -38,7 +38,6 @@ var causes = []struct {
 	{store.ErrClosed, v1.ShuttingDown, "try again when the daemon runs"},
 	{store.ErrUncertain, v1.StoreFailed, "check the disk, then restart the daemon; nothing that was acknowledged is lost"},
 	{store.ErrReadOnly, v1.StoreFailed, "make room on the disk"},
-	{context.Canceled, v1.ShuttingDown, "try again when the daemon runs"},
 }
 
 // problemOf returns the problem that err is answered with.
@@ -80,6 +79,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Status >= http.StatusInternalServerError {
 		s.Logger.Error("request", "code", p.Code, "method", r.Method, "path", r.URL.Path, "err", err)
 	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience))
 	w.Header().Set("Content-Type", v1.ProblemType)
 	w.Header().Set("Cache-Control", "private, no-store")
 	w.WriteHeader(p.Status)

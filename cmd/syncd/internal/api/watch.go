@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"time"
 
@@ -34,22 +35,25 @@ func (s *server) watch(w http.ResponseWriter, r *http.Request) error {
 	events := make(chan node.Event)
 	ended := make(chan error, 1)
 	all := space.Watch(ctx, node.Prefix(r.URL.Query().Get("prefix")))
-	go func() {
-		for ev, err := range all {
-			if err != nil {
-				ended <- err
-				return
-			}
-			select {
-			case events <- ev:
-			case <-ctx.Done():
-			}
-		}
-	}()
+	go func() { ended <- pass(ctx, all, events) }()
 	st := newStream(w)
 	st.send(v1.EventReady, v1.Ready{Space: space.Name(), Vector: vectorOf(space)})
 	s.follow(st, space.Name(), events, ended)
 	return nil
+}
+
+// pass hands events on until they end, and returns why.
+func pass(ctx context.Context, all iter.Seq2[node.Event, error], events chan<- node.Event) error {
+	for ev, err := range all {
+		if err != nil {
+			return err
+		}
+		select {
+		case events <- ev:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err()
 }
 
 // follow sends events until the watch ends or the client is gone.
@@ -66,6 +70,9 @@ func (s *server) follow(st *stream, space string, events <-chan node.Event, ende
 			}
 			st.send(v1.EventChange, out)
 		case err := <-ended:
+			if s.Stop.Err() != nil {
+				err = node.ErrClosed
+			}
 			st.send(v1.EventEnd, problemOf(err))
 			return
 		case <-alive.C:

@@ -76,6 +76,9 @@ Exit codes:
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return fmt.Errorf("%w\n  what begins with - and is no flag comes after --", err)
+	})
 	f := root.PersistentFlags()
 	f.StringVar(&a.dir, "dir", os.Getenv("JOINERY_DIR"), "data `directory` of the device [$JOINERY_DIR]")
 	f.StringVar(&a.addr, "addr", os.Getenv("JOINERY_ADDR"), "`address` of the daemon to speak to, instead of the one of the data directory [$JOINERY_ADDR]")

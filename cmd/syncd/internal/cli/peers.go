@@ -95,13 +95,13 @@ func (a *app) reportPeer(cmd *cobra.Command, c *client.Client, p v1.Peer, wait t
 	if err != nil {
 		return err
 	}
-	if wait > 0 && p.State != "connected" {
+	if wait > 0 && p.State != v1.PeerConnected {
 		return exit.With(exit.Unreachable, fmt.Errorf("%s did not connect in %v: %s\n  it is remembered and tried again; see: syncd status", p.URL, wait, p.Error))
 	}
 	switch out := cmd.OutOrStdout(); {
 	case a.json:
 		err = printJSON(out, p)
-	case p.State == "connected":
+	case p.State == v1.PeerConnected:
 		_, err = fmt.Fprintf(out, "connected to %s at %s\n", p.Name, p.URL)
 	default:
 		_, err = fmt.Fprintf(out, "added %s, which is not connected yet: %s\nit is tried again until it answers; see: syncd status\n", p.URL, p.Error)
@@ -119,7 +119,7 @@ func awaitPeer(ctx context.Context, c *client.Client, p v1.Peer, orError bool) (
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		if p.State == "connected" || p.State == "refused" || orError && p.Error != "" {
+		if p.State == v1.PeerConnected || p.State == v1.PeerRefused || orError && p.Error != "" {
 			return p, nil
 		}
 		select {

@@ -66,7 +66,7 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*
 		return nil, &UnreachableError{c.base, err}
 	}
 	if c.dir != "" {
-		req.Header.Set(v1.DirHeader, c.dir)
+		req.Header.Set(v1.DirHeader, url.PathEscape(c.dir))
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -116,15 +116,23 @@ func (m *Manager) save() error {
 	return datadir.WriteFile(m.Path, append(b, '\n'))
 }
 
+// DefaultPort is added to a peer that is only a host's name or address.
+const DefaultPort = ":7440"
+
 // Normalise returns the full URL of a peer: ws://host:port/v1/sync for host:port
 // and for the address that a daemon prints. What cannot be one is a [*v1.Problem].
 func Normalise(text string) (string, error) {
-	if !strings.Contains(text, "://") {
-		text = "ws://" + text
+	bare := !strings.Contains(text, "://")
+	full := text
+	if bare {
+		full = "ws://" + text
 	}
-	u, err := url.Parse(text)
+	u, err := url.Parse(full)
 	if err != nil {
 		return "", badPeer(text, "it is no URL")
+	}
+	if bare && u.Port() == "" && u.Host != "" {
+		u.Host += DefaultPort
 	}
 	switch u.Scheme {
 	case "http":
@@ -264,9 +272,9 @@ func (m *Manager) states() map[string]node.PeerStatus {
 
 // describe says how a peer is. The caller holds m.mu.
 func (m *Manager) describe(u string, states map[string]node.PeerStatus) v1.Peer {
-	p := v1.Peer{URL: u, State: "connecting"}
+	p := v1.Peer{URL: u, State: v1.PeerConnecting}
 	if r := m.running[u]; r.ended() {
-		p.State = "refused"
+		p.State = v1.PeerRefused
 		if r.err != nil {
 			p.Error = r.err.Error()
 		}

@@ -16,8 +16,8 @@ const (
 	MaxPage   = 1000    // objects in a page
 )
 
-// DirHeader names the data directory that a request is meant for. A daemon with
-// another one refuses it: its address was that of another daemon before.
+// DirHeader names the data directory that a request is meant for, as an escaped
+// path. A daemon with another one refuses it: its address was that of another daemon before.
 const DirHeader = "Joinery-Dir"
 
 // A Status is the answer of GET /v1/status.
@@ -130,10 +130,18 @@ const (
 	EventEnd    = "end" // data is a Problem that says why
 )
 
+// States of a peer.
+const (
+	PeerConnecting = "connecting"
+	PeerConnected  = "connected"
+	PeerWaiting    = "waiting" // for the next attempt
+	PeerRefused    = "refused" // trying again cannot help
+)
+
 // A Peer is what a daemon knows of an address it connects to.
 type Peer struct {
 	URL   string `json:"url"`
-	State string `json:"state"` // connecting, connected, waiting, refused
+	State string `json:"state"`
 	Name  string `json:"name,omitempty"`
 	Error string `json:"error,omitempty"` // why it is not connected
 }
