@@ -81,7 +81,7 @@ func goldens(t testing.TB) map[string]decodable {
 	m.Merge(&n)
 	for name, v := range map[string]decodable{
 		"gset three": &g, "twopset one removed": &p, "orset two adds": &o, "orset delta with gap": &last,
-		"rwset conflict": &w, "pncounter after reset": &c, "lww value": &l, "mvregister conflict": &m, "orset removal": o.Remove(originA, "kept"),
+		"rwset conflict": &w, "pncounter after reset": &c, "lww value": &l, "mvregister conflict": &m, "orset removal": o.Clone().Remove(originA, "kept"),
 	} {
 		all[name] = v
 	}

@@ -17,11 +17,30 @@
 //   - Merging a delta costs O(|delta|).
 //   - Equal states have equal bytes.
 //
-// # Limits
+// # Elements and values
 //
 // The zero value of each type is ready to use. Stand-alone values are not safe
-// for concurrent mutation. Elements and values are kept as canonical CBOR
-// (RFC 8949, section 4.2), at most [MaxElement] bytes for what is a key.
+// for concurrent mutation.
+//
+// Sets keep their elements as Go map keys and encode them as canonical CBOR
+// (RFC 8949, section 4.2) of at most [MaxElement] bytes. Equal elements must
+// have equal encodings that decode to the same element: strings, integers,
+// booleans, and arrays and structs of these do, as does a type with its own
+// encoding that keeps to it. MarshalBinary refuses all others, among them
+// pointers, structs with unexported state, text that is not UTF-8, -0, and an
+// int in a set of any, which comes back as a uint64. As in a Go map, NaN is
+// never found, and an element of an interface type that holds an incomparable
+// value panics.
+//
+// Registers keep their value as canonical CBOR from the start and refuse at once
+// what has none.
+//
+// # Limits
+//
+// Decoding allocates at most 64 times the input and 1 MiB, plus what the type of
+// the elements or values takes to decode. The binary form is in docs/format.md.
+//
+// An origin has 2^60 changes, which is the largest number that a decoder takes.
 //
 // Source: Shapiro et al., INRIA RR-7506, 2011; Almeida, Shoker, Baquero, "Delta
 // State Replicated Data Types", 2018.

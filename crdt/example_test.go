@@ -1,0 +1,207 @@
+package crdt_test
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// The identities of two replicas. In use they come from uuid.New.
+var (
+	phone  = merge.Origin{15: 1}
+	laptop = merge.Origin{15: 2}
+)
+
+func ExampleGSet() {
+	var onPhone, onLaptop crdt.GSet[string]
+	delta := onPhone.Add("tea")
+	onLaptop.Add("rice")
+	onLaptop.Merge(delta)
+	fmt.Println(slices.Sorted(onLaptop.All()))
+	// Output: [rice tea]
+}
+
+func ExampleTwoPSet() {
+	var invitations crdt.TwoPSet[string]
+	if _, err := invitations.Add("ada"); err != nil {
+		fmt.Println(err)
+	}
+	invitations.Remove("ada")
+	_, err := invitations.Add("ada")
+	fmt.Println(invitations.Has("ada"), err)
+	// Output: false crdt: the element was removed from a two-phase set and cannot be added again
+}
+
+func ExampleORSet() {
+	var onPhone, onLaptop crdt.ORSet[string]
+	onLaptop.Merge(onPhone.Add(phone, "tea"))
+
+	// Offline, the phone removes tea while the laptop adds it again.
+	removed := onPhone.Remove(phone, "tea")
+	added := onLaptop.Add(laptop, "tea")
+
+	onPhone.Merge(added)
+	onLaptop.Merge(removed)
+	fmt.Println(onPhone.Has("tea"), onLaptop.Has("tea"), onPhone.Equal(&onLaptop))
+	// Output: true true true
+}
+
+func ExampleRWSet() {
+	var onPhone, onLaptop crdt.RWSet[string]
+	onLaptop.Merge(onPhone.Add(phone, "tea"))
+
+	// Offline, the phone removes tea while the laptop adds it again.
+	removed := onPhone.Remove(phone, "tea")
+	added := onLaptop.Add(laptop, "tea")
+
+	onPhone.Merge(added)
+	onLaptop.Merge(removed)
+	fmt.Println(onPhone.Has("tea"), onLaptop.Has("tea"), onPhone.Equal(&onLaptop))
+	// Output: false false true
+}
+
+func ExamplePNCounter() {
+	var onPhone, onLaptop crdt.PNCounter
+	up, err := onPhone.Add(phone, 5)
+	if err != nil {
+		fmt.Println(err)
+	}
+	if _, err := onLaptop.Add(laptop, -2); err != nil {
+		fmt.Println(err)
+	}
+	onLaptop.Merge(up)
+	onLaptop.Merge(up) // delivered twice, counted once
+	fmt.Println(onLaptop.Value())
+	// Output: 3
+}
+
+// A reset takes away what its author has seen, and nothing else.
+func ExamplePNCounter_Reset() {
+	var onPhone, onLaptop crdt.PNCounter
+	up, err := onPhone.Add(phone, 5)
+	if err != nil {
+		fmt.Println(err)
+	}
+	onLaptop.Merge(up)
+	reset := onLaptop.Reset()
+	if _, err := onPhone.Add(phone, 1); err != nil { // concurrent with the reset
+		fmt.Println(err)
+	}
+	onPhone.Merge(reset)
+	fmt.Println(onPhone.Value())
+	// Output: 1
+}
+
+func ExampleLWWRegister() {
+	var onPhone, onLaptop crdt.LWWRegister[string]
+	// In use the times come from an hlc.Clock.
+	first, err := onPhone.Set(crdt.Stamp{Time: 100, Origin: phone}, "Groceries")
+	if err != nil {
+		fmt.Println(err)
+	}
+	if _, err := onLaptop.Set(crdt.Stamp{Time: 101, Origin: laptop}, "Shopping"); err != nil {
+		fmt.Println(err)
+	}
+	onLaptop.Merge(first) // older: it loses
+	title, ok := onLaptop.Get()
+	fmt.Println(title, ok)
+	// Output: Shopping true
+}
+
+func ExampleStamp() {
+	a := crdt.Stamp{Time: 100, Origin: phone}
+	b := crdt.Stamp{Time: 100, Origin: laptop}
+	fmt.Println(a.Compare(b))
+	// Output: -1
+}
+
+func ExampleMVRegister() {
+	var onPhone, onLaptop crdt.MVRegister[string]
+	left, err := onPhone.Set(phone, "Groceries")
+	if err != nil {
+		fmt.Println(err)
+	}
+	if _, err := onLaptop.Set(laptop, "Shopping"); err != nil {
+		fmt.Println(err)
+	}
+	onLaptop.Merge(left)
+	fmt.Println(slices.Collect(onLaptop.Values()), onLaptop.Conflicted())
+
+	if _, err := onLaptop.Set(laptop, "Groceries and more"); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(slices.Collect(onLaptop.Values()), onLaptop.Conflicted())
+	// Output:
+	// [Groceries Shopping] true
+	// [Groceries and more] false
+}
+
+// A cell that a node keeps: one write of a set element, joined where the cell
+// is stored.
+func ExampleKind() {
+	name, err := crdt.EncodeElement("tea")
+	if err != nil {
+		fmt.Println(err)
+	}
+	write := crdt.Write{Dot: merge.Dot{Origin: phone, Seq: 1}, Time: 100, Op: crdt.Op{Put: true}}
+	if err := crdt.ORSetKind.Check(name, write); err != nil {
+		fmt.Println(err)
+	}
+	applied := &merge.VersionVector{}
+	cell, err := crdt.ORSetKind.Join(nil, applied, write)
+	applied.Raise(write.Dot)
+	fmt.Println(len(cell), err)
+
+	op, err := crdt.Supersede(cell, false, nil)
+	if err != nil {
+		fmt.Println(err)
+	}
+	remove := crdt.Write{Dot: merge.Dot{Origin: phone, Seq: 2}, Time: 101, Op: op}
+	cell, err = crdt.ORSetKind.Join(cell, applied, remove)
+	fmt.Println(len(cell), err)
+	// Output:
+	// 19 <nil>
+	// 0 <nil>
+}
+
+func ExampleBuiltin() {
+	fmt.Println(crdt.Builtin().Names())
+	// Output: [gset lww mvregister orset pncounter rwset twopset]
+}
+
+// The share of one origin, as a counter keeps it.
+func ExampleShare() {
+	share, err := crdt.Share{}.Add(7)
+	if err != nil {
+		fmt.Println(err)
+	}
+	share = share.Reset()
+	share, err = share.Add(-3)
+	fmt.Println(share, err)
+	// Output: {7 3 7 0} <nil>
+}
+
+func ExamplePhase() {
+	element := crdt.PhaseRemoved
+	fmt.Println(element.Merge(&crdt.PhaseAdded), element == crdt.PhaseRemoved)
+	// Output: false true
+}
+
+func ExampleLatest() {
+	winner := &crdt.Latest{Time: 100, Dot: merge.Dot{Origin: phone, Seq: 1}, Value: []byte{1}}
+	winner.Merge(&crdt.Latest{Time: 100, Dot: merge.Dot{Origin: laptop, Seq: 1}, Value: []byte{2}})
+	fmt.Println(winner.Dot.Origin == laptop)
+	// Output: true
+}
+
+func ExampleEncodeValue() {
+	a, err := crdt.EncodeValue(map[string]int{"b": 2, "a": 1})
+	fmt.Printf("%x %v\n", a, err)
+	_, err = crdt.EncodeValue("\xff")
+	fmt.Println(err)
+	// Output:
+	// a2616101616202 <nil>
+	// crdt: bytes that are not canonical CBOR: text that is not UTF-8
+}
