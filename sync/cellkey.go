@@ -86,7 +86,7 @@ func KindPrefix(object, kind string) []byte {
 	return ObjectPrefix(ObjectPrefix(nil, object), kind)
 }
 
-// ParseCellKey reads the stored form.
+// ParseCellKey reads the stored form and nothing else.
 func ParseCellKey(b []byte) (CellKey, error) {
 	object, rest, ok := cutName(b)
 	kind, element, ok2 := cutName(rest)
@@ -101,5 +101,9 @@ func cutName(b []byte) (name string, rest []byte, ok bool) {
 	if end < 0 {
 		return "", nil, false
 	}
-	return strings.ReplaceAll(string(b[:end]), escapedNUL, "\x00"), b[end+len(endOfName):], true
+	name = string(b[:end])
+	if strings.Count(name, "\x00") != strings.Count(name, escapedNUL) {
+		return "", nil, false
+	}
+	return strings.ReplaceAll(name, escapedNUL, "\x00"), b[end+len(endOfName):], true
 }
