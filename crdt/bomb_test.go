@@ -3,6 +3,7 @@ package crdt_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"runtime/metrics"
 	"slices"
 	"strings"
@@ -131,5 +132,26 @@ func TestHugeContext(t *testing.T) {
 	}
 	if huge.Merge(&s); !huge.Equal(&s) {
 		t.Error("not equal after merging both ways")
+	}
+}
+
+// A peer that claims an origin's last number leaves it none. Its replica must
+// not write what nobody can read.
+func TestOriginWithoutNumbers(t *testing.T) {
+	last := slices.Concat([]byte{1}, originA[:], binary.AppendUvarint([]byte{1}, merge.MaxSeq-1), []byte{0, 0})
+	var o orset
+	var m crdt.MVRegister[string]
+	for name, v := range map[string]decodable{"orset": &o, "mvregister": &m} {
+		if err := v.UnmarshalBinary(envelope(t, name, 1, last)); err != nil {
+			t.Fatal(err)
+		}
+		mustMarshal(t, v)
+	}
+	o.Add(originA, "x")
+	set(t, &m, originA, "x")
+	for _, v := range []decodable{&o, &m} {
+		if b, err := v.MarshalBinary(); !errors.Is(err, crdt.ErrValue) || b != nil {
+			t.Errorf("%T beyond the last number: %x, %v, want ErrValue", v, b, err)
+		}
 	}
 }

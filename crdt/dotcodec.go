@@ -2,6 +2,7 @@ package crdt
 
 import (
 	"encoding/binary"
+	"fmt"
 	"maps"
 
 	"github.com/joinery-crdt/joinery/internal/varint"
@@ -16,7 +17,7 @@ func appendDotMap[T comparable, V any](dst []byte, m *merge.DotMap[T, V], value 
 	if err != nil {
 		return nil, err
 	}
-	if dst, err = m.Context().AppendBinary(dst); err != nil {
+	if dst, err = appendContext(dst, m.Context()); err != nil {
 		return nil, err
 	}
 	dst = appendRows(dst, rows)
@@ -31,6 +32,18 @@ func appendDotMap[T comparable, V any](dst []byte, m *merge.DotMap[T, V], value 
 		}
 	}
 	return append(appendDots(dst, m.Context(), dots), values...), nil
+}
+
+// appendContext appends seen, unless no decoder would read it again: a replica
+// can claim to have seen the last change an origin may make, and the origin's
+// own replica then goes beyond.
+func appendContext(dst []byte, seen *merge.Context) ([]byte, error) {
+	for _, o := range seen.Origins() {
+		if seen.Last(o) > merge.MaxSeq {
+			return nil, &ValueError{fmt.Sprintf("origin %s has no numbers left; go on under a new origin from an older state", o), nil}
+		}
+	}
+	return seen.AppendBinary(dst)
 }
 
 // readDotMap reads what appendDotMap appends.

@@ -91,12 +91,13 @@ func (r *MVRegister[T]) Equal(o *MVRegister[T]) bool { return r.values.Equal(&o.
 // Clone returns a copy that shares no mutable memory with the receiver.
 func (r *MVRegister[T]) Clone() *MVRegister[T] { return &MVRegister[T]{*r.values.Clone()} }
 
-// MarshalBinary returns the canonical form (docs/format.md). It never fails.
+// MarshalBinary returns the canonical form (docs/format.md). The error is a
+// [*ValueError] about an origin that has run out of sequence numbers.
 func (r *MVRegister[T]) MarshalBinary() ([]byte, error) { return r.AppendBinary(nil) }
 
 // AppendBinary appends the form of MarshalBinary to dst.
 func (r *MVRegister[T]) AppendBinary(dst []byte) ([]byte, error) {
-	body, err := r.Context().AppendBinary(nil)
+	body, err := appendContext(nil, r.Context())
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,8 @@ func (s *ORSet[T]) Equal(o *ORSet[T]) bool { return s.dots.Equal(&o.dots) }
 func (s *ORSet[T]) Clone() *ORSet[T] { return &ORSet[T]{*s.dots.Clone()} }
 
 // MarshalBinary returns the canonical form (docs/format.md). The error is a
-// [*ValueError] about an element that has none.
+// [*ValueError] about an element that has none, or an origin that has run out of
+// sequence numbers.
 func (s *ORSet[T]) MarshalBinary() ([]byte, error) { return s.AppendBinary(nil) }
 
 // AppendBinary appends the form of MarshalBinary to dst.

@@ -90,7 +90,8 @@ func (s *RWSet[T]) Equal(o *RWSet[T]) bool { return s.dots.Equal(&o.dots) }
 func (s *RWSet[T]) Clone() *RWSet[T] { return &RWSet[T]{*s.dots.Clone()} }
 
 // MarshalBinary returns the canonical form (docs/format.md). The error is a
-// [*ValueError] about an element that has none.
+// [*ValueError] about an element that has none, or an origin that has run out of
+// sequence numbers.
 func (s *RWSet[T]) MarshalBinary() ([]byte, error) { return s.AppendBinary(nil) }
 
 // AppendBinary appends the form of MarshalBinary to dst.
