@@ -1,0 +1,30 @@
+// Package property states what must hold of every value and of every history,
+// and lets gopter look for counterexamples. It holds tests only, and nothing
+// imports it.
+//
+// # What is checked
+//
+//   - Laws: every lattice and combinator of package merge, and every type of
+//     package crdt, over values that random histories produce.
+//   - Deltas: merging what a mutator returned is running it; deltas of several
+//     replicas give one value, with one encoding, in every order, grouping and
+//     repetition.
+//   - Encodings: round trip, one encoding per value, no truncation, no tail.
+//   - Specifications: each type against the definition of its value over
+//     happened-before, in histories of three replicas whose messages are lost,
+//     repeated, reordered and grouped, and that restart from their bytes.
+//
+// The checks are themselves checked: of a set that reads the context of a delta
+// as a version vector, the specification must find a counterexample and shrink
+// it to a few steps.
+//
+// # Running
+//
+// Each property is tried JOINERY_CHECKS times, by default few enough for every
+// push. For a campaign:
+//
+//	JOINERY_CHECKS=20000 go test -timeout 0 ./property_test
+//
+// A failure prints the shrunk counterexample and the seed. JOINERY_SEED=n repeats
+// the run of seed n, with the same number of checks.
+package property
