@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/datadir"
 	"github.com/joinery-crdt/joinery/sync/node"
 )
 
@@ -37,7 +38,7 @@ type daemon struct {
 
 // start runs the daemon and waits until it says where it listens.
 func (d *daemon) start(ctx context.Context) error {
-	args := []string{"serve", "--dir", filepath.Join(d.dir, "data"), "--listen", "127.0.0.1:0", "--name", d.name}
+	args := []string{"serve", "--dir", string(d.data()), "--listen", "127.0.0.1:0", "--name", d.name}
 	for _, p := range d.peers {
 		args = append(args, "--peer", p)
 	}
@@ -82,6 +83,9 @@ func readAddress(out io.Reader) (string, error) {
 	return "", errors.New("it ended without saying where it listens")
 }
 
+// data returns the daemon's data directory.
+func (d *daemon) data() datadir.Dir { return datadir.Dir(filepath.Join(d.dir, "data")) }
+
 // kill ends the process without warning.
 func (d *daemon) kill() {
 	d.mu.Lock()
@@ -121,6 +125,10 @@ func (d *daemon) url() string {
 // errDown: the daemon does not run just now.
 var errDown = errors.New("replay: daemon is down")
 
+// client opens a connection for every request: one that was kept could lead to a
+// process that was killed since.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // call sends a request to the daemon's API and decodes the answer into out.
 func (d *daemon) call(ctx context.Context, method, path string, body []byte, out any) error {
 	base := d.url()
@@ -131,7 +139,7 @@ func (d *daemon) call(ctx context.Context, method, path string, body []byte, out
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}

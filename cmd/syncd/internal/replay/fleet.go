@@ -28,12 +28,19 @@ type FleetConfig struct {
 	Patience time.Duration // how long nothing may move before it is a failure
 }
 
+// partsEach is how many parts each daemon is fed, one after the other, so that
+// there is something to lose until the last kill.
+const partsEach = 5
+
 // fleet is the daemons of one run.
 type fleet struct {
 	cfg     FleetConfig
 	dir     string
 	daemons []*daemon
 	rand    *rand.Rand
+
+	mu     sync.Mutex // guards what follows
+	killed int
 }
 
 // Scatter spreads the changes of full, which has replayed h, over real daemons
@@ -41,7 +48,7 @@ type fleet struct {
 // are cut. It returns nil if all end with the same bytes as full, in results
 // and in storage.
 func Scatter(ctx context.Context, h *History, full *node.Node, want *Results, cfg FleetConfig) error {
-	parts, err := scatter(ctx, h, full, 2*cfg.Daemons, cfg.Seed)
+	parts, err := scatter(ctx, h, full, partsEach*cfg.Daemons, cfg.Seed)
 	if err != nil {
 		return err
 	}
@@ -108,27 +115,52 @@ func (f *fleet) launch(ctx context.Context) error {
 
 // torment brings the parts to the daemons while it kills them and cuts links.
 func (f *fleet) torment(ctx context.Context, parts []Part) error {
-	ctx, cancel := context.WithCancel(ctx)
+	feeding, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
 	fed := make([]error, len(f.daemons))
 	for i, d := range f.daemons {
-		wg.Go(func() {
-			for k := i; k < len(parts); k += len(f.daemons) {
-				if fed[i] = f.feed(ctx, d, parts[k]); fed[i] != nil {
-					return
-				}
-				f.logf("%s has imported a part of %d changes", d.name, parts[k].Changes)
-			}
-		})
+		wg.Go(func() { fed[i] = f.feedAll(feeding, d, parts[i:]) })
 	}
-	for kill := range f.cfg.Kills {
-		if err := f.hurt(ctx, kill); err != nil {
+	for f.killed < f.cfg.Kills {
+		if err := f.hurt(ctx); err != nil {
+			cancel()
+			wg.Wait()
 			return err
 		}
 	}
 	wg.Wait()
 	return errors.Join(fed...)
+}
+
+// feedAll imports every len(daemons)-th part, the first at once and the others
+// spread over the time of the kills.
+func (f *fleet) feedAll(ctx context.Context, d *daemon, parts []Part) error {
+	for k := 0; k < len(parts); k += len(f.daemons) {
+		if err := f.awaitKills(ctx, f.cfg.Kills*k/len(parts)); err != nil {
+			return err
+		}
+		if err := f.feed(ctx, d, parts[k]); err != nil {
+			return err
+		}
+		f.logf("%s has imported a part of %d changes", d.name, parts[k].Changes)
+	}
+	return nil
+}
+
+// awaitKills waits until n daemons have been killed.
+func (f *fleet) awaitKills(ctx context.Context, n int) error {
+	for {
+		f.mu.Lock()
+		killed := f.killed
+		f.mu.Unlock()
+		if killed >= n {
+			return nil
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 // feed imports a part, again and again until the daemon lives long enough.
@@ -148,13 +180,16 @@ func (f *fleet) feed(ctx context.Context, d *daemon, p Part) error {
 }
 
 // hurt kills one daemon and, now and then, cuts a link for a while.
-func (f *fleet) hurt(ctx context.Context, kill int) error {
+func (f *fleet) hurt(ctx context.Context) error {
 	victim := f.daemons[f.rand.IntN(len(f.daemons))]
-	if err := pause(ctx, time.Duration(f.rand.IntN(1200))*time.Millisecond); err != nil {
+	if err := pause(ctx, time.Duration(f.rand.IntN(1000))*time.Millisecond); err != nil {
 		return err
 	}
 	victim.kill()
-	f.logf("SIGKILL %d of %d: %s", kill+1, f.cfg.Kills, victim.name)
+	f.mu.Lock()
+	f.killed++
+	f.mu.Unlock()
+	f.logf("SIGKILL %d of %d: %s", f.killed, f.cfg.Kills, victim.name)
 	if f.rand.IntN(3) == 0 {
 		link := f.daemons[f.rand.IntN(len(f.daemons))].door
 		link.cut()
@@ -208,7 +243,7 @@ func (f *fleet) state(ctx context.Context, changes uint64) (text string, level b
 	for _, d := range f.daemons {
 		st, s, err := d.status(ctx)
 		if err != nil {
-			return "", false, err
+			return fmt.Sprintf("%s does not answer: %v", d.name, err), false, ctx.Err()
 		}
 		for _, p := range st.Problems {
 			if p.Code == "diverged" || p.Code == "origin_forked" {
@@ -229,7 +264,7 @@ func (f *fleet) state(ctx context.Context, changes uint64) (text string, level b
 func (f *fleet) compare(ctx context.Context, h *History, full *node.Node, want *Results) error {
 	reference := full.Store()
 	for _, d := range f.daemons {
-		st, err := boltstore.Open(filepath.Join(d.dir, "data"), boltstore.Options{})
+		st, err := boltstore.Open(d.data().Store(), boltstore.Options{})
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,69 @@
+package main
+
+// history is the check that the types are right on real history: the results
+// were computed without them.
+var history = check{
+	"{syncd}", "replay", "../shared/data/histories/automerge-repo.ndjson.gz",
+	"--expect", "../shared/data/histories/automerge-repo.expected.json",
+}
+
+// mutants is the planted bugs, each with the check that must find it.
+var mutants = []mutant{
+	{
+		Name:  "add-wins-removes-unseen-adds",
+		File:  "crdt/causalkind.go",
+		Old:   "merge.JoinDotFuns(live, seen, delta, w)",
+		New:   "merge.JoinDotFuns(live, seen, delta, everything{k.name == \"orset\" && !w.Put, w})",
+		Check: history,
+		Append: `
+type everything struct {
+	always bool
+	write  Write
+}
+
+func (e everything) Contains(d merge.Dot) bool { return e.always || e.write.Contains(d) }
+`,
+	},
+	{
+		Name:  "remove-wins-lets-an-add-win",
+		File:  "crdt/causalkind.go",
+		Old:   "if string(e.Value) == string(Removed) {\n\t\t\treturn false, nil",
+		New:   "if string(e.Value) == string(Added) {\n\t\t\treturn true, nil",
+		Check: history,
+	},
+	{
+		Name:  "two-phase-takes-back",
+		File:  "crdt/latticekind.go",
+		Old:   "if from.stage <= p.stage {",
+		New:   "if from.stage == p.stage {",
+		Check: history,
+	},
+	{
+		Name:  "causal-delivery-ignores-dependencies",
+		File:  "sync/space.go",
+		Old:   "if dep.Seq > head(dep.Origin).Seq {",
+		New:   "if dep.Seq > head(dep.Origin).Seq+1<<60 {",
+		Check: history,
+	},
+	{
+		Name:  "dedupe-lets-repeats-through",
+		File:  "sync/stage.go",
+		Old:   "if st.Contains(c.Dot) {\n\t\treturn st.checkDuplicate(c)",
+		New:   "if false {\n\t\treturn st.checkDuplicate(c)",
+		Check: history,
+	},
+	{
+		Name:  "register-keeps-what-a-write-has-seen",
+		File:  "merge/dotfun.go",
+		Old:   "if seenByB.Contains(a.entries[i].Dot) {",
+		New:   "if seenByB.Contains(a.entries[i].Dot) && len(b.entries) == 0 {",
+		Check: history,
+	},
+	{
+		Name:  "counter-subtracts-by-adding",
+		File:  "crdt/latticekind.go",
+		Old:   "side, by = &s.N, -uint64(n)",
+		New:   "side, by = &s.P, -uint64(n)",
+		Check: history,
+	},
+}
