@@ -35,7 +35,7 @@ nested: ## vet and test the nested modules
 	tools/nested.sh
 
 # A bounded run of the simulator. FILL IN: set SIM to the command, for example
-#   SIM = go run ./cmd/joinery-sim -seeds 2000 -steps 1000
+#   SIM = go run ./cmd/joinery-sim -seeds 2000 -steps 500
 # and delete this line and the branch for an empty SIM.
 SIM ?=
 sim: ## a bounded run of the simulator
@@ -44,7 +44,5 @@ sim: ## a bounded run of the simulator
 bench: ## benchmarks; compare two runs with: go tool -modfile=tools/go.mod benchstat old new
 	go test -run '^$$' -bench . -benchmem -count 6 ./...
 
-# FILL IN: set DEMO to the command that shows the project working.
-DEMO ?=
-demo: ## show it working
-	$(if $(DEMO),$(DEMO),@echo "demo: no demonstration yet")
+demo: ## two devices in conflict, and how it ends
+	go run ./cmd/syncd demo
