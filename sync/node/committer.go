@@ -88,40 +88,44 @@ var errNothing = errors.New("node: nothing to write")
 
 // commit stages the jobs, makes the outcome durable and only then publishes it.
 func (n *Node) commit(jobs []job) {
-	b := &batch{node: n, stages: make(map[*Space]*crdtsync.Stage)}
 	err := n.failure()
 	if err == nil {
-		err = n.store.Update(n.ctx, func(tx store.Tx) error { return b.run(tx, jobs) })
-	}
-	switch {
-	case err == nil || errors.Is(err, errNothing):
-		err = nil
-		b.publish()
-	default:
-		err = n.storeError(err)
+		b := &batch{node: n, stages: make(map[*Space]*crdtsync.Stage)}
+		err = n.outcome(n.store.Update(n.ctx, func(tx store.Tx) error { return b.run(tx, jobs) }))
+		if err == nil {
+			b.publish()
+		}
 	}
 	for _, j := range jobs {
 		j.finish(err)
 	}
 }
 
+// failure returns why the store takes nothing more.
 func (n *Node) failure() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.failed
+	if errors.Is(n.failed, store.ErrUncertain) {
+		return n.failed
+	}
+	return nil
 }
 
-// storeError notes an error after which the store takes nothing more.
-func (n *Node) storeError(err error) error {
-	if n.ctx.Err() != nil && !errors.Is(err, store.ErrUncertain) {
+// outcome notes how a commit ended, for Status and the commits to come, and
+// returns the error that its jobs get.
+func (n *Node) outcome(err error) error {
+	switch {
+	case errors.Is(err, errNothing):
+		return nil
+	case err == nil:
+	case n.ctx.Err() != nil && !errors.Is(err, store.ErrUncertain):
 		return ErrClosed
+	default:
+		n.log.Error("commit", "code", "store_error", "err", err)
 	}
-	if errors.Is(err, store.ErrUncertain) {
-		n.mu.Lock()
-		n.failed = err
-		n.mu.Unlock()
-	}
-	n.log.Error("commit", "code", "store_error", "err", err)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.failed = err
 	return err
 }
 
@@ -149,9 +153,7 @@ func (b *batch) stageOf(s *Space) *crdtsync.Stage {
 	st, ok := b.stages[s]
 	if !ok {
 		st = s.core.Stage(spacestore.Cells{Reader: b.tx, Space: s.name}, b.node.clock.Limit())
-		if s.watched() {
-			st.Record()
-		}
+		st.Record() // somebody may begin to watch before it is durable
 		b.stages[s] = st
 		b.order = append(b.order, s)
 	}
@@ -180,13 +182,22 @@ func (b *batch) save() error {
 
 // publish makes what is durable visible to readers, watchers and peers.
 func (b *batch) publish() {
-	links := b.node.allLinks()
 	for _, s := range b.order {
 		s.mu.Lock()
 		effects := b.stages[s].Commit()
 		s.clearRefused(b.persists[s].Heads)
 		s.mu.Unlock()
+		b.node.clock.Advance(b.persists[s].Summary.LastTime)
 		s.notify(effects)
+	}
+	b.tellLinks()
+}
+
+// tellLinks tells the links what has moved. A link that comes later reads it
+// by itself.
+func (b *batch) tellLinks() {
+	links := b.node.allLinks()
+	for _, s := range b.order {
 		heads := headsOf(b.persists[s].Heads)
 		if len(heads) == 0 {
 			continue
@@ -212,27 +223,41 @@ func headsOf(m map[merge.Origin]crdtsync.Head) []merge.Dot {
 type update struct {
 	space *Space
 	turn  chan *Tx      // the committer lends the transaction
+	gone  chan struct{} // closed when the caller gave up before its turn
 	ran   chan struct{} // closed when the caller is done with it
 	done  chan struct{} // closed when the outcome is known
-	tx    *Tx
 	err   error
 }
 
-// do waits for its turn, runs fn and waits until the change is durable.
+func newUpdate(s *Space) *update {
+	return &update{
+		space: s, turn: make(chan *Tx), gone: make(chan struct{}),
+		ran: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// do waits for its turn, runs fn and waits until the change is durable. There
+// is no turn if the batch fails before.
 func (u *update) do(ctx context.Context, fn func(*Tx) error) error {
 	select {
 	case tx := <-u.turn:
 		u.run(ctx, tx, fn)
+		<-u.done
+		return u.err
+	case <-u.done:
+		return u.err
+	case <-ctx.Done():
+		close(u.gone)
+		return ctx.Err()
 	case <-u.space.node.stopped:
 		return ErrClosed
 	}
-	<-u.done
-	return u.err
 }
 
+// run runs fn, which may also panic or end its goroutine.
 func (u *update) run(ctx context.Context, tx *Tx, fn func(*Tx) error) {
-	u.err = errAborted
 	defer close(u.ran)
+	defer tx.end()
 	if u.err = ctx.Err(); u.err != nil {
 		return
 	}
@@ -247,7 +272,11 @@ func (u *update) weight() int { return 1 }
 
 func (u *update) stage(b *batch) error {
 	tx := newTx(u.space, b)
-	u.turn <- tx
+	select {
+	case u.turn <- tx:
+	case <-u.gone:
+		return nil
+	}
 	<-u.ran
 	if u.err == nil {
 		u.err = tx.author()
@@ -275,7 +304,7 @@ type offer struct {
 type offerResult struct {
 	applied   int
 	duplicate int
-	waiting   int
+	early     merge.VersionVector     // came before what they depend on
 	heads     map[merge.Origin]uint64 // of the origins offered, as the batch leaves them
 	refused   []error
 }
@@ -286,7 +315,7 @@ func (n *Node) offer(ctx context.Context, changes []crdtsync.Offered) (map[strin
 	if err != nil {
 		return nil, err
 	}
-	return o.wait()
+	return o.wait(ctx)
 }
 
 // startOffer hands changes to the committer.
@@ -295,11 +324,14 @@ func (n *Node) startOffer(ctx context.Context, changes []crdtsync.Offered) (*off
 	return o, n.submit(ctx, o)
 }
 
-// wait returns what became of the changes.
-func (o *offer) wait() (map[string]*offerResult, error) {
+// wait returns what became of the changes. Those that were staged when ctx ends
+// are taken nevertheless.
+func (o *offer) wait(ctx context.Context) (map[string]*offerResult, error) {
 	select {
 	case <-o.done:
 		return o.results, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	case <-o.node.stopped:
 		return nil, ErrClosed
 	}
@@ -340,11 +372,10 @@ func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) error {
 	switch {
 	case err == nil:
 		r.applied++
-		_ = o.node.clock.Observe(c.Time) // within the stage's limit
 	case errors.Is(err, crdtsync.ErrDuplicate):
 		r.duplicate++
 	case errors.Is(err, crdtsync.ErrEarly), errors.Is(err, crdtsync.ErrFull):
-		r.waiting++
+		r.early.Raise(c.Dot)
 	case refused:
 		r.refused = append(r.refused, err)
 		s.noteRefused(refusal)
@@ -355,8 +386,8 @@ func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) error {
 }
 
 func (o *offer) finish(err error) {
-	if o.err == nil {
-		o.err = err
+	if err != nil {
+		o.results, o.err = nil, err
 	}
 	close(o.done)
 }
@@ -373,21 +404,26 @@ func (r *offerResult) appliedHeads() []merge.Dot {
 	return dots
 }
 
-// noteRefused remembers the first change of an origin that is held back.
+// noteRefused remembers the first change of an origin that is held back, and
+// above all that the origin has forked.
 func (s *Space) noteRefused(e *crdtsync.RefusedError) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.refused[e.Dot.Origin]; !ok {
-		s.node.log.Warn("change refused", "code", "refused", "space", s.name, "change", e.Dot, "reason", e.Reason)
+	known, ok := s.refused[e.Dot.Origin]
+	news := !ok || known.Kind != e.Kind && e.Kind == crdtsync.ErrForked
+	if news {
 		s.refused[e.Dot.Origin] = e
+	}
+	s.mu.Unlock()
+	if news {
+		s.node.log.Warn("change refused", "code", "refused", "space", s.name, "change", e.Dot, "reason", e.Reason)
 	}
 }
 
-// clearRefused forgets refusals of origins that have moved on. The caller holds
-// s.mu.
+// clearRefused forgets refusals of origins that have moved on. A fork stays: the
+// other branch is still out there. The caller holds s.mu.
 func (s *Space) clearRefused(heads map[merge.Origin]crdtsync.Head) {
 	for o, h := range heads {
-		if e, ok := s.refused[o]; ok && h.Seq >= e.Dot.Seq {
+		if e, ok := s.refused[o]; ok && h.Seq >= e.Dot.Seq && e.Kind != crdtsync.ErrForked {
 			delete(s.refused, o)
 		}
 	}

@@ -13,8 +13,15 @@ import (
 )
 
 // maxControl is how many control frames wait for a slow peer before the link
-// is given up. Data never waits: it stays in the log.
-const maxControl = 4096
+// is given up, or room for as many large steps: one with many spaces says
+// something of each. Data never waits: it stays in the log.
+const (
+	maxControl      = 4096
+	maxControlSteps = 8
+)
+
+// lastWords is how long a link that ends goes on to say or to hear why.
+const lastWords = time.Second
 
 // peerLink drives one link over one connection: a goroutine reads, one writes.
 type peerLink struct {
@@ -26,14 +33,15 @@ type peerLink struct {
 	mu      sync.Mutex // guards what follows
 	core    *crdtsync.Link
 	control []crdtsync.Frame
-	err     error // why the link ended
+	room    int   // for control frames
+	err     error // why the link ends
 	cancel  context.CancelFunc
 }
 
 // Serve runs a link over a connection that a peer has opened, until it ends,
 // and returns why. It closes the connection.
 func (n *Node) Serve(ctx context.Context, conn wire.Conn) error {
-	p := n.inbound()
+	p := n.addPeer("inbound")
 	err := n.runLink(ctx, conn, p)
 	n.forget(p)
 	return err
@@ -44,7 +52,7 @@ func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l := &peerLink{
-		node: n, conn: conn, peer: p, wake: make(chan struct{}, 1), cancel: cancel,
+		node: n, conn: conn, peer: p, wake: make(chan struct{}, 1), cancel: cancel, room: maxControl,
 		core: crdtsync.NewLink(crdtsync.LinkConfig{Origin: n.origin, Name: n.cfg.Name}, locals{n}),
 	}
 	if err := n.register(l); err != nil {
@@ -53,17 +61,17 @@ func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 	}
 	defer n.unregister(l)
 	p.connected(l)
-	l.queue(crdtsync.Ready{Send: l.core.Start()})
+	_ = l.queue(crdtsync.Ready{Send: l.core.Start()})
 
 	var wg sync.WaitGroup
-	wg.Go(func() { l.end(l.readLoop(ctx)) })
+	wg.Go(func() { l.finish(l.readLoop(ctx)) })
 	wg.Go(func() { l.end(l.writeLoop(ctx)) })
-	wg.Go(func() { l.tickLoop(ctx) })
+	wg.Go(func() { l.finish(l.tickLoop(ctx)) })
 	<-ctx.Done()
 	l.end(ctx.Err())
 	_ = conn.Close(l.cause().Error())
 	wg.Wait()
-	p.disconnected(l.cause())
+	p.disconnected(l)
 	return l.cause()
 }
 
@@ -83,14 +91,26 @@ func (n *Node) unregister(l *peerLink) {
 	delete(n.links, l)
 }
 
-// end ends the link; the first reason counts.
+// end ends the link at once; the first reason counts.
 func (l *peerLink) end(err error) {
+	l.because(err)
+	l.cancel()
+}
+
+// finish ends the link when the writer has sent what is in line, or after a
+// moment. It does not block.
+func (l *peerLink) finish(err error) {
+	l.because(err)
+	l.poke()
+	time.AfterFunc(lastWords, l.cancel)
+}
+
+func (l *peerLink) because(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
 		l.err = err
 	}
-	l.cancel()
 }
 
 func (l *peerLink) cause() error {
@@ -124,7 +144,7 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	l.mu.Lock()
 	r := l.core.Step(f)
 	l.mu.Unlock()
-	l.note(r)
+	l.note(f, r)
 	if err := l.queue(r); err != nil {
 		return err
 	}
@@ -147,29 +167,37 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 }
 
 // note records what the peer said that people want to know.
-func (l *peerLink) note(r crdtsync.Ready) {
+func (l *peerLink) note(f crdtsync.Frame, r crdtsync.Ready) {
 	for _, space := range r.Diverged {
 		l.node.Space(space).noteDiverged(l.peer)
 	}
 	for _, nack := range r.Refused {
-		l.node.log.Warn("peer refused a change", "code", "nack_"+nack.Code, "space", nack.Space, "change", nack.Dot, "reason", nack.Reason)
-		l.peer.nacked(nack)
+		if l.peer.nacked(nack) {
+			l.node.log.Warn("peer refused a change", "code", "nack_"+nack.Code, "space", nack.Space, "change", nack.Dot, "reason", nack.Reason)
+		}
+	}
+	switch f := f.(type) {
+	case *crdtsync.Ack:
+		l.peer.took(f.Space, merge.VectorOf(f.Heads...).Contains)
+	case *crdtsync.Frontier:
+		if s := l.node.lookup(f.Space); s != nil && s.summary().Applied == f.Applied {
+			l.peer.took(f.Space, s.contains)
+		}
 	}
 }
 
-// queue puts a step's frames in line for the writer and returns the step's end.
+// queue puts a step's frames in line for the writer and returns why the step
+// ends the link.
 func (l *peerLink) queue(r crdtsync.Ready) error {
 	l.mu.Lock()
+	full := len(l.control) > l.room
+	l.room = max(l.room, maxControlSteps*len(r.Send))
 	l.control = append(l.control, r.Send...)
-	full := len(l.control) > maxControl
 	l.mu.Unlock()
 	if full {
 		return fmt.Errorf("node: peer does not read: %w", crdtsync.ErrSilent)
 	}
 	l.poke()
-	if r.Err != nil {
-		l.flush()
-	}
 	return r.Err
 }
 
@@ -177,17 +205,6 @@ func (l *peerLink) poke() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
-	}
-}
-
-// flush sends what is in line before the link ends, for a moment.
-func (l *peerLink) flush() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.node.ctx), time.Second)
-	defer cancel()
-	for _, f := range l.takeControl() {
-		if l.send(ctx, f) != nil {
-			return
-		}
 	}
 }
 
@@ -200,23 +217,16 @@ func (l *peerLink) takeControl() []crdtsync.Frame {
 }
 
 // writeLoop sends control frames, then data, and waits when there is neither.
+// It returns when the link is to end and everything in line has been sent.
 func (l *peerLink) writeLoop(ctx context.Context) error {
 	for {
-		for _, f := range l.takeControl() {
-			if err := l.send(ctx, f); err != nil {
-				return err
-			}
-		}
-		l.mu.Lock()
-		f, err := l.core.Next()
-		l.mu.Unlock()
-		if err != nil {
+		f, err := l.write(ctx)
+		switch {
+		case errors.Is(err, wire.ErrClosed):
+			return l.hearWhy(ctx, err)
+		case err != nil:
 			return err
-		}
-		if f != nil {
-			if err := l.send(ctx, f); err != nil {
-				return err
-			}
+		case f:
 			continue
 		}
 		select {
@@ -227,6 +237,44 @@ func (l *peerLink) writeLoop(ctx context.Context) error {
 	}
 }
 
+// write sends what is in line and one data frame, and reports whether there
+// was one.
+func (l *peerLink) write(ctx context.Context) (more bool, err error) {
+	cause := l.cause()
+	for _, f := range l.takeControl() {
+		if err := l.send(ctx, f); err != nil {
+			return false, err
+		}
+	}
+	if cause != nil {
+		return false, cause
+	}
+	l.mu.Lock()
+	f, err := l.core.Next()
+	l.mu.Unlock()
+	if f == nil || err != nil {
+		return false, err
+	}
+	return true, l.send(ctx, f)
+}
+
+// hearWhy waits for a moment until the reader has taken what the peer sent
+// before it closed the connection: its goodbye, perhaps.
+func (l *peerLink) hearWhy(ctx context.Context, err error) error {
+	late := time.NewTimer(lastWords)
+	defer late.Stop()
+	for l.cause() == nil {
+		select {
+		case <-l.wake:
+		case <-late.C:
+			return err
+		case <-ctx.Done():
+			return err
+		}
+	}
+	return err
+}
+
 func (l *peerLink) send(ctx context.Context, f crdtsync.Frame) error {
 	b, err := wire.Append(nil, f)
 	if err != nil {
@@ -235,21 +283,20 @@ func (l *peerLink) send(ctx context.Context, f crdtsync.Frame) error {
 	return l.conn.Send(ctx, b)
 }
 
-func (l *peerLink) tickLoop(ctx context.Context) {
+func (l *peerLink) tickLoop(ctx context.Context) error {
 	t := time.NewTicker(l.node.cfg.Heartbeat)
 	defer t.Stop()
 	for {
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		}
 		l.mu.Lock()
 		r := l.core.Tick()
 		l.mu.Unlock()
 		if err := l.queue(r); err != nil {
-			l.end(err)
-			return
+			return err
 		}
 	}
 }
@@ -260,17 +307,18 @@ func (l *peerLink) moved(space string, heads []merge.Dot) {
 	r := l.core.Moved(space, heads)
 	l.mu.Unlock()
 	if err := l.queue(r); err != nil {
-		l.end(err)
+		l.finish(err)
 	}
 }
 
 func (s *Space) noteDiverged(p *peer) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.diverged {
+	news := !s.diverged
+	s.diverged = true
+	s.mu.Unlock()
+	if news {
 		s.node.log.Error("spaces with the same changes differ", "code", "diverged", "space", s.name, "peer", p.address)
 	}
-	s.diverged = true
 }
 
 // isFatal reports whether trying again cannot help.

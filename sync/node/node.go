@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -21,13 +22,25 @@ import (
 // ErrClosed: the node was closed.
 var ErrClosed = errors.New("node: closed")
 
-// ErrConfig: the configuration cannot be used.
-var ErrConfig = errors.New("node: configuration without a store")
+// ErrConfig is the kind of every [*ConfigError].
+var ErrConfig = errors.New("node: unusable configuration")
+
+// A ConfigError names a field of a Config that cannot be used.
+type ConfigError struct {
+	Field   string
+	Problem string // what is wrong and what to do
+}
+
+// Error names the field.
+func (e *ConfigError) Error() string { return fmt.Sprintf("node: Config.%s %s", e.Field, e.Problem) }
+
+// Is makes a ConfigError match [ErrConfig].
+func (e *ConfigError) Is(target error) bool { return target == ErrConfig }
 
 // A Config says how a node runs. Only Store is required.
 type Config struct {
-	// Store holds everything that survives. The node owns it from Open on, and
-	// Close closes it.
+	// Store holds everything that survives. The node owns it once Open has
+	// returned it, and Close closes it.
 	Store store.Store
 	// Name is what people call this node, shown to its peers. May be empty.
 	Name string
@@ -47,6 +60,21 @@ type Config struct {
 	NewOrigin func() merge.Origin
 	// Logger receives what happens, nil for nowhere.
 	Logger *slog.Logger
+}
+
+func (c *Config) check() error {
+	if c.Store == nil {
+		return &ConfigError{"Store", "is nil: open one, for example with boltstore"}
+	}
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{{"MaxDrift", c.MaxDrift}, {"Heartbeat", c.Heartbeat}, {"MaxBackoff", c.MaxBackoff}} {
+		if d.value < 0 {
+			return &ConfigError{d.field, fmt.Sprintf("is %v: use zero or a positive duration", d.value)}
+		}
+	}
+	return nil
 }
 
 func (c *Config) setDefaults() {
@@ -85,24 +113,28 @@ type Node struct {
 	// stopped is closed when the committer has ended.
 	stopped chan struct{}
 
+	// ended is closed when Close has set closeErr.
+	ended    chan struct{}
+	closeErr error
+
 	mu     sync.Mutex // guards what follows
 	spaces map[string]*Space
 	links  map[*peerLink]struct{}
-	peers  map[string]*peer
+	peers  map[*peer]struct{}
 	closed bool
-	failed error // why the store takes no more writes
+	failed error // why the last commit did not succeed, nil if it did
 }
 
 // Open starts a node on a store. The store's identity is made at the first
-// opening.
+// opening. When Open returns an error, the store is still the caller's.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
-	if cfg.Store == nil {
-		return nil, ErrConfig
+	if err := cfg.check(); err != nil {
+		return nil, err
 	}
 	cfg.setDefaults()
 	n := &Node{
-		cfg: cfg, store: cfg.Store, log: cfg.Logger, jobs: make(chan job, maxGather), stopped: make(chan struct{}),
-		spaces: make(map[string]*Space), links: make(map[*peerLink]struct{}), peers: make(map[string]*peer),
+		cfg: cfg, store: cfg.Store, log: cfg.Logger, jobs: make(chan job, maxGather), stopped: make(chan struct{}), ended: make(chan struct{}),
+		spaces: make(map[string]*Space), links: make(map[*peerLink]struct{}), peers: make(map[*peer]struct{}),
 	}
 	if err := n.loadOrigin(ctx); err != nil {
 		return nil, err
@@ -161,22 +193,30 @@ func (n *Node) Store() store.Store { return n.store }
 func (n *Node) Name() string { return n.cfg.Name }
 
 // Close ends all links, finishes what the committer has begun and closes the
-// store. Transactions that wait get [ErrClosed].
+// store. Transactions that wait for their turn get [ErrClosed]. Close waits for
+// a function of Update that is running, and for other calls of Close.
 func (n *Node) Close() error {
-	n.mu.Lock()
-	if n.closed {
-		n.mu.Unlock()
-		return nil
+	links, first := n.shut()
+	if !first {
+		<-n.ended
+		return n.closeErr
 	}
-	n.closed = true
-	links := slices.Collect(maps.Keys(n.links))
-	n.mu.Unlock()
 	for _, l := range links {
 		l.end(ErrClosed)
 	}
 	n.cancel()
 	n.wg.Wait()
-	return n.store.Close()
+	n.closeErr = n.store.Close()
+	close(n.ended)
+	return n.closeErr
+}
+
+// shut lets no more links begin and returns those that run.
+func (n *Node) shut() (links []*peerLink, first bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	first, n.closed = !n.closed, true
+	return slices.Collect(maps.Keys(n.links)), first
 }
 
 // Spaces returns the names of the spaces that hold changes, ascending.

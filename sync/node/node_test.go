@@ -1,25 +1,13 @@
 package node_test
 
 import (
-	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
 
-	"github.com/joinery-crdt/joinery/store/memstore"
 	"github.com/joinery-crdt/joinery/sync/node"
 	"github.com/joinery-crdt/joinery/sync/wire"
 )
-
-func open(t *testing.T) *node.Node {
-	t.Helper()
-	n, err := node.Open(t.Context(), node.Config{Store: memstore.New()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { n.Close() })
-	return n
-}
 
 func join(t *testing.T, a, b *node.Node) {
 	t.Helper()
@@ -73,21 +61,4 @@ func TestTwoNodesMeet(t *testing.T) {
 			t.Errorf("status = %+v, want one connected peer without problems", got)
 		}
 	})
-}
-
-func TestFailedTransactionLeavesNothing(t *testing.T) {
-	n := open(t)
-	stop := errors.New("stop")
-	err := n.Space("s").Update(t.Context(), func(tx *node.Tx) error {
-		if err := tags.Add(tx, "x"); err != nil {
-			return err
-		}
-		return stop
-	})
-	if !errors.Is(err, stop) {
-		t.Errorf("Update = %v, want %v", err, stop)
-	}
-	if got := n.Spaces(); len(got) != 0 {
-		t.Errorf("Spaces = %v, want none", got)
-	}
 }

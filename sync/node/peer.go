@@ -3,7 +3,6 @@ package node
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -22,33 +21,41 @@ const firstBackoff = 500 * time.Millisecond
 // connection that came in.
 type peer struct {
 	address string // as dialled; "inbound" for a connection that came in
-	dialled bool
 
 	mu      sync.Mutex // guards what follows
 	link    *peerLink
+	since   time.Time // when link was made
 	name    string
 	origin  merge.Origin
 	lastErr error
-	next    time.Time // of the next attempt
-	nacks   []crdtsync.Nack
-	met     bool // the peer said hello on the last connection
+	next    time.Time       // of the next attempt
+	nacks   []crdtsync.Nack // what the peer refused and still lacks
+	useful  bool            // the last connection was worth having
 }
 
 func (p *peer) connected(l *peerLink) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.link, p.met, p.next = l, false, time.Time{}
+	p.link, p.since = l, time.Now()
 }
 
-func (p *peer) disconnected(err error) {
-	l := p.currentLink()
-	hello := l.hello()
+// disconnected notes the end of a link. It was useful if the peer said hello
+// and stayed for a heartbeat.
+func (p *peer) disconnected(l *peerLink) {
+	hello, err := l.hello(), l.cause()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.link, p.lastErr = nil, err
+	p.useful = hello != nil && time.Since(p.since) >= l.node.cfg.Heartbeat
 	if hello != nil {
-		p.met, p.name, p.origin = true, hello.Name, hello.Origin
+		p.name, p.origin = hello.Name, hello.Origin
 	}
+}
+
+func (p *peer) unreachable(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lastErr, p.useful = err, false
 }
 
 func (l *peerLink) hello() *crdtsync.Hello {
@@ -57,42 +64,45 @@ func (l *peerLink) hello() *crdtsync.Hello {
 	return l.core.Peer()
 }
 
-func (p *peer) currentLink() *peerLink {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.link
-}
-
-// nacked remembers the newest refusals, a few.
-func (p *peer) nacked(n crdtsync.Nack) {
+// nacked remembers the newest refusals, a few, each once.
+func (p *peer) nacked(n crdtsync.Nack) (news bool) {
 	const keep = 16
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for i, known := range p.nacks {
+		if known.Space == n.Space && known.Dot == n.Dot {
+			p.nacks[i] = n
+			return false
+		}
+	}
 	p.nacks = append(p.nacks, n)
 	if len(p.nacks) > keep {
 		p.nacks = slices.Delete(p.nacks, 0, len(p.nacks)-keep)
 	}
+	return true
 }
 
-func (n *Node) inbound() *peer {
-	return n.addPeer(&peer{address: "inbound"}, fmt.Sprintf("inbound %p", new(byte)))
+// took forgets the refusals of what the peer has by now.
+func (p *peer) took(space string, has func(merge.Dot) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.nacks = slices.DeleteFunc(p.nacks, func(n crdtsync.Nack) bool {
+		return n.Space == space && has(n.Dot)
+	})
 }
 
-func (n *Node) addPeer(p *peer, key string) *peer {
+func (n *Node) addPeer(address string) *peer {
+	p := &peer{address: address}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.peers[key] = p
+	n.peers[p] = struct{}{}
 	return p
 }
 
 func (n *Node) forget(p *peer) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for key, q := range n.peers {
-		if q == p {
-			delete(n.peers, key)
-		}
-	}
+	delete(n.peers, p)
 }
 
 // Sync keeps the node connected to one peer until ctx ends or the node closes,
@@ -101,7 +111,7 @@ func (n *Node) forget(p *peer) {
 // says why and when. It returns earlier only when trying again cannot help: a
 // [*crdtsync.GoodbyeError] with code needs_upgrade or self.
 func (n *Node) Sync(ctx context.Context, d wire.Dialer) error {
-	p := n.addPeer(&peer{address: d.String(), dialled: true}, d.String())
+	p := n.addPeer(d.String())
 	defer n.forget(p)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -116,7 +126,7 @@ func (n *Node) Sync(ctx context.Context, d wire.Dialer) error {
 		case isFatal(err):
 			return err
 		}
-		if p.useful() {
+		if p.wasUseful() {
 			failures = 0
 		}
 		if !p.pause(ctx, n.cfg.MaxBackoff, failures) {
@@ -135,27 +145,24 @@ func (n *Node) closedErr() error {
 func (n *Node) syncOnce(ctx context.Context, d wire.Dialer, p *peer) error {
 	conn, err := d.Dial(ctx)
 	if err != nil {
-		p.mu.Lock()
-		p.lastErr, p.met = err, false
-		p.mu.Unlock()
+		p.unreachable(err)
 		return err
 	}
 	return n.runLink(ctx, conn, p)
 }
 
-func (p *peer) useful() bool {
+func (p *peer) wasUseful() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.met
+	return p.useful
 }
 
 // pause waits a random time, full jitter, and reports false when ctx ended.
 func (p *peer) pause(ctx context.Context, longest time.Duration, failures int) bool {
 	limit := min(firstBackoff<<min(failures, 20), longest)
 	wait := time.Duration(rand.Int64N(int64(limit) + 1))
-	p.mu.Lock()
-	p.next = time.Now().Add(wait)
-	p.mu.Unlock()
+	p.setNext(time.Now().Add(wait))
+	defer p.setNext(time.Time{})
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
@@ -164,4 +171,10 @@ func (p *peer) pause(ctx context.Context, longest time.Duration, failures int) b
 	case <-ctx.Done():
 		return false
 	}
+}
+
+func (p *peer) setNext(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next = at
 }

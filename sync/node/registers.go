@@ -147,10 +147,11 @@ func (c Counter) Add(tx *Tx, delta int64) error {
 	if err != nil {
 		return tx.fail(err)
 	}
-	if share, err = share.Add(delta); err != nil {
+	added, err := share.Add(delta)
+	if err != nil {
 		return tx.fail(err)
 	}
-	return tx.putShare(key, share)
+	return tx.putShare(key, share, added)
 }
 
 // Reset subtracts exactly what the transaction sees: an increment concurrent
@@ -165,14 +166,18 @@ func (c Counter) Reset(tx *Tx) error {
 			return tx.fail(err)
 		}
 		key := crdtsync.CellKey{Object: c.key, Kind: crdt.PNCounterKind.Name(), Element: cell.Element}
-		if err := tx.putShare(key, share.Reset()); err != nil {
+		if err := tx.putShare(key, share, share.Reset()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (tx *Tx) putShare(key crdtsync.CellKey, s crdt.Share) error {
+// putShare writes a counter's share unless it is what it was.
+func (tx *Tx) putShare(key crdtsync.CellKey, was, s crdt.Share) error {
+	if s == was {
+		return nil
+	}
 	payload, _ := s.AppendBinary(nil)
 	return tx.Write(key, crdt.Op{Put: true, Payload: payload})
 }

@@ -190,7 +190,8 @@ func (tx *Tx) putPhase(key crdtsync.CellKey, p crdt.Phase) error {
 }
 
 // supersede writes over what a cell of a causal kind held before the
-// transaction. A removal of nothing is not written.
+// transaction. A removal of nothing is not written, and takes back what the
+// transaction wrote.
 func (tx *Tx) supersede(key crdtsync.CellKey, put bool, payload []byte) error {
 	before, err := tx.Before(key)
 	if err != nil {
@@ -200,7 +201,9 @@ func (tx *Tx) supersede(key crdtsync.CellKey, put bool, payload []byte) error {
 	if err != nil {
 		return tx.fail(err)
 	}
-	if _, written := tx.ops[key]; !put && !written && len(op.Seen) == 0 {
+	if !put && len(op.Seen) == 0 {
+		delete(tx.ops, key)
+		delete(tx.cells, key)
 		return nil
 	}
 	return tx.Write(key, op)

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/joinery-crdt/joinery/internal/spacestore"
@@ -47,6 +49,14 @@ func (n *Node) Space(name string) *Space {
 	return s
 }
 
+// lookup returns the space of that name, nil if nobody has asked for it: what a
+// peer names costs nothing.
+func (n *Node) lookup(name string) *Space {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.spaces[name]
+}
+
 // Name returns the name of the space.
 func (s *Space) Name() string { return s.name }
 
@@ -60,6 +70,12 @@ func (s *Space) Vector() *merge.VersionVector {
 // Summary returns the account of what the space has applied: two spaces with
 // equal Applied hold equal cells and so have equal Cells.
 func (s *Space) Summary() crdtsync.Summary { return s.summary() }
+
+func (s *Space) contains(d merge.Dot) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.core.Contains(d)
+}
 
 func (s *Space) summary() crdtsync.Summary {
 	s.mu.RLock()
@@ -78,7 +94,7 @@ func (s *Space) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	if s.bad != nil {
 		return s.bad
 	}
-	u := &update{space: s, turn: make(chan *Tx), ran: make(chan struct{}), done: make(chan struct{})}
+	u := newUpdate(s)
 	if err := s.node.submit(ctx, u); err != nil {
 		return err
 	}
@@ -91,9 +107,13 @@ func (s *Space) View(ctx context.Context, fn func(v *View) error) error {
 	if s.bad != nil {
 		return s.bad
 	}
-	return s.node.store.View(ctx, func(r store.Reader) error {
+	err := s.node.store.View(ctx, func(r store.Reader) error {
 		return fn(&View{space: s.name, r: r})
 	})
+	if errors.Is(err, store.ErrClosed) {
+		return cmp.Or(s.node.closedErr(), err)
+	}
+	return err
 }
 
 // locals is what links read of the node. Every method takes the lock of the
@@ -102,12 +122,25 @@ type locals struct{ node *Node }
 
 func (l locals) Spaces() []string { return l.node.Spaces() }
 
-func (l locals) Vector(space string) *merge.VersionVector { return l.node.Space(space).Vector() }
+func (l locals) Vector(space string) *merge.VersionVector {
+	if s := l.node.lookup(space); s != nil {
+		return s.Vector()
+	}
+	return &merge.VersionVector{}
+}
 
-func (l locals) Summary(space string) crdtsync.Summary { return l.node.Space(space).summary() }
+func (l locals) Summary(space string) (sum crdtsync.Summary) {
+	if s := l.node.lookup(space); s != nil {
+		sum = s.summary()
+	}
+	return sum
+}
 
 func (l locals) Head(space string, o merge.Origin) uint64 {
-	s := l.node.Space(space)
+	s := l.node.lookup(space)
+	if s == nil {
+		return 0
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.core.Head(o).Seq

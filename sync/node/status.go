@@ -2,12 +2,14 @@ package node
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/joinery-crdt/joinery/merge"
+	"github.com/joinery-crdt/joinery/store"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 )
 
@@ -62,14 +64,13 @@ type Problem struct {
 func (n *Node) Status() Status {
 	n.mu.Lock()
 	spaces := slices.SortedFunc(maps.Values(n.spaces), func(a, b *Space) int { return cmp.Compare(a.name, b.name) })
-	peers := slices.SortedFunc(maps.Values(n.peers), func(a, b *peer) int { return cmp.Compare(a.address, b.address) })
+	peers := slices.SortedFunc(maps.Keys(n.peers), func(a, b *peer) int { return cmp.Compare(a.address, b.address) })
 	failed := n.failed
 	n.mu.Unlock()
 
 	st := Status{Origin: n.origin, Name: n.cfg.Name, Spaces: []SpaceStatus{}, Peers: []PeerStatus{}, Problems: []Problem{}}
 	if failed != nil {
-		st.Problems = append(st.Problems, Problem{Code: "store_failed", Cause: failed.Error(),
-			Action: "check the disk, then restart this node; nothing that was acknowledged is lost"})
+		st.Problems = append(st.Problems, storeProblem(failed))
 	}
 	for _, s := range spaces {
 		s.addStatus(&st)
@@ -78,6 +79,20 @@ func (n *Node) Status() Status {
 		p.addStatus(&st)
 	}
 	return st
+}
+
+// storeProblem reports the error with which the last commit ended.
+func storeProblem(err error) Problem {
+	if errors.Is(err, store.ErrUncertain) {
+		return Problem{
+			Code: "store_failed", Cause: err.Error(),
+			Action: "check the disk, then restart this node; nothing that was acknowledged is lost",
+		}
+	}
+	return Problem{
+		Code: "store_error", Cause: err.Error(),
+		Action: "check the disk and its free space; the last write was not taken, the next one is tried",
+	}
 }
 
 func (s *Space) addStatus(st *Status) {
@@ -93,23 +108,29 @@ func (s *Space) addStatus(st *Status) {
 		Unread: sum.Unread, Fingerprint: sum.Cells.String(),
 	})
 	if waiting > 0 {
-		st.Problems = append(st.Problems, Problem{Code: "waiting", Space: s.name,
+		st.Problems = append(st.Problems, Problem{
+			Code: "waiting", Space: s.name,
 			Cause:  fmt.Sprintf("%d changes wait for others, first for %s", waiting, missing),
-			Action: "connect a peer, or import a file, that has it"})
+			Action: "connect a peer, or import a file, that has it",
+		})
 	}
 	if sum.Unread > 0 {
-		st.Problems = append(st.Problems, Problem{Code: "unknown_type", Space: s.name,
+		st.Problems = append(st.Problems, Problem{
+			Code: "unknown_type", Space: s.name,
 			Cause:  fmt.Sprintf("%d operations are of types this node does not know; they are kept and passed on", sum.Unread),
-			Action: "upgrade this node or register the types"})
+			Action: "upgrade this node or register the types",
+		})
 	}
 	for _, o := range slices.SortedFunc(maps.Keys(s.refused), merge.Origin.Compare) {
 		e := s.refused[o]
 		st.Problems = append(st.Problems, Problem{Code: refusalCode(e), Space: s.name, Cause: e.Error(), Action: refusalAction(e)})
 	}
 	if s.diverged {
-		st.Problems = append(st.Problems, Problem{Code: "diverged", Space: s.name,
+		st.Problems = append(st.Problems, Problem{
+			Code: "diverged", Space: s.name,
 			Cause:  "a peer that has applied the same changes holds different contents",
-			Action: "keep both data directories and report this: it is a bug or damaged storage"})
+			Action: "keep both data directories and report this: it is a bug or damaged storage",
+		})
 	}
 }
 
@@ -149,12 +170,16 @@ func (p *peer) addStatus(st *Status) {
 	}
 	if link == nil && lastErr != nil {
 		ps.Error = lastErr.Error()
-		st.Problems = append(st.Problems, Problem{Code: "peer_unreachable", Peer: p.address, Cause: ps.Error,
-			Action: "check that the peer runs and that the address is right; this node keeps trying"})
+		st.Problems = append(st.Problems, Problem{
+			Code: "peer_unreachable", Peer: p.address, Cause: ps.Error,
+			Action: "check that the peer runs and that the address is right; this node keeps trying",
+		})
 	}
 	for _, nack := range nacks {
-		st.Problems = append(st.Problems, Problem{Code: "refused_by_peer", Space: nack.Space, Peer: p.address,
-			Cause: fmt.Sprintf("%s: %s", nack.Dot, nack.Reason), Action: "see the status of that peer"})
+		st.Problems = append(st.Problems, Problem{
+			Code: "refused_by_peer", Space: nack.Space, Peer: p.address,
+			Cause: fmt.Sprintf("%s: %s", nack.Dot, nack.Reason), Action: "see the status of that peer",
+		})
 	}
 	st.Peers = append(st.Peers, ps)
 }

@@ -82,8 +82,8 @@ type ImportReport struct {
 	Space     string `json:"space"`
 	Applied   int    `json:"applied"`
 	Duplicate int    `json:"duplicate"` // had been applied before
-	Waiting   int    `json:"waiting"`   // came before what they depend on; kept in memory only
-	Refused   int    `json:"refused"`
+	Waiting   int    `json:"waiting"`   // of the space, for others; kept in memory only
+	Refused   int    `json:"refused"`   // not taken, now or ever
 	// Reason is why the first of the refused changes was refused.
 	Reason string `json:"reason,omitempty"`
 }
@@ -109,7 +109,8 @@ func (n *Node) Import(ctx context.Context, r io.Reader) (ImportReport, error) {
 type importer struct {
 	node    *Node
 	report  ImportReport
-	pending []*offer // under way, in order
+	pending []*offer            // under way, in order
+	early   merge.VersionVector // changes that came before what they depend on
 }
 
 // maxPending bounds the frames that an importer has under way.
@@ -121,11 +122,11 @@ func (in *importer) run(ctx context.Context, file *wire.FileReader) error {
 			err = in.frame(ctx, f)
 		}
 		if err != nil {
-			_ = in.settle(0)
+			_ = in.settle(ctx, 0)
 			return err
 		}
 	}
-	if err := in.settle(0); err != nil {
+	if err := in.settle(ctx, 0); err != nil {
 		return err
 	}
 	return in.checkComplete()
@@ -133,7 +134,11 @@ func (in *importer) run(ctx context.Context, file *wire.FileReader) error {
 
 func (in *importer) frame(ctx context.Context, f crdtsync.Frame) error {
 	changes, ok := f.(*crdtsync.Changes)
-	if !ok || changes.Space != in.report.Space {
+	if !ok {
+		return nil
+	}
+	if changes.Space != in.report.Space {
+		in.report.refuse(len(changes.Changes), fmt.Sprintf("they are of space %q, not of the file's", changes.Space))
 		return nil
 	}
 	offers := make([]crdtsync.Offered, len(changes.Changes))
@@ -144,7 +149,7 @@ func (in *importer) frame(ctx context.Context, f crdtsync.Frame) error {
 		}
 		offers[i] = crdtsync.Offered{Space: changes.Space, Change: c}
 	}
-	if err := in.settle(maxPending - 1); err != nil {
+	if err := in.settle(ctx, maxPending-1); err != nil {
 		return err
 	}
 	o, err := in.node.startOffer(ctx, offers)
@@ -157,13 +162,14 @@ func (in *importer) frame(ctx context.Context, f crdtsync.Frame) error {
 
 // settle waits until at most left offers are under way, adds the outcome of the
 // others to the report and returns their first error.
-func (in *importer) settle(left int) (err error) {
+func (in *importer) settle(ctx context.Context, left int) (err error) {
 	for len(in.pending) > left {
-		results, failed := in.pending[0].wait()
+		results, failed := in.pending[0].wait(ctx)
 		in.pending = in.pending[1:]
 		err = cmp.Or(err, failed)
 		for _, res := range results {
 			in.report.add(res)
+			in.early.Merge(&res.early)
 		}
 	}
 	return err
@@ -172,21 +178,29 @@ func (in *importer) settle(left int) (err error) {
 func (r *ImportReport) add(res *offerResult) {
 	r.Applied += res.applied
 	r.Duplicate += res.duplicate
-	r.Refused += len(res.refused)
-	if len(res.refused) > 0 && r.Reason == "" {
-		r.Reason = res.refused[0].Error()
+	if len(res.refused) > 0 {
+		r.refuse(len(res.refused), res.refused[0].Error())
 	}
 }
 
-// checkComplete returns [ErrIncomplete] if changes wait for others.
+func (r *ImportReport) refuse(n int, reason string) {
+	r.Refused += n
+	r.Reason = cmp.Or(r.Reason, reason)
+}
+
+// checkComplete returns [ErrIncomplete] unless all that came early was applied
+// after all.
 func (in *importer) checkComplete() error {
 	s := in.node.Space(in.report.Space)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	waiting, missing := s.core.Waiting()
 	in.report.Waiting = waiting
-	if waiting == 0 {
+	switch {
+	case s.core.Vector().Covers(&in.early):
 		return nil
+	case waiting == 0:
+		return fmt.Errorf("%w, or were refused in their turn: import the file again to see why", ErrIncomplete)
 	}
 	return fmt.Errorf("%w: %d changes wait, first for %s", ErrIncomplete, waiting, missing)
 }

@@ -2,10 +2,12 @@ package node
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/hlc"
@@ -128,10 +130,15 @@ type Tx struct {
 	ops   map[crdtsync.CellKey]crdt.Op
 	cells map[crdtsync.CellKey][]byte // what the transaction has written
 	err   error
+	over  atomic.Bool // the function it was given to has returned
 }
+
+// ErrEnded: a transaction was used after its function had returned.
+var ErrEnded = errors.New("node: transaction used after its function returned")
 
 func newTx(s *Space, b *batch) *Tx {
 	st := b.stageOf(s)
+	s.node.clock.Advance(st.LastTime())
 	return &Tx{
 		space: s, stage: st, base: View{s.name, b.tx},
 		write: crdt.Write{
@@ -148,6 +155,16 @@ func (tx *Tx) Dot() merge.Dot { return tx.write.Dot }
 // Time returns the stamp that the transaction's change will have.
 func (tx *Tx) Time() hlc.Timestamp { return tx.write.Time }
 
+// end makes the transaction useless: what it reads is the committer's again.
+func (tx *Tx) end() { tx.over.Store(true) }
+
+func (tx *Tx) usable() error {
+	if tx.over.Load() {
+		return ErrEnded
+	}
+	return nil
+}
+
 // Changed reports whether the transaction has written anything so far. If it
 // has not when its function returns, it makes no change and takes no dot.
 func (tx *Tx) Changed() bool { return len(tx.ops) > 0 }
@@ -163,6 +180,9 @@ func (tx *Tx) fail(err error) error {
 // Before returns the state of a cell before the transaction, nil if it is
 // absent: what its op supersedes.
 func (tx *Tx) Before(key crdtsync.CellKey) ([]byte, error) {
+	if err := tx.usable(); err != nil {
+		return nil, err
+	}
 	b, err := tx.stage.Cell(key)
 	if err != nil {
 		return nil, tx.fail(err)
@@ -173,7 +193,7 @@ func (tx *Tx) Before(key crdtsync.CellKey) ([]byte, error) {
 // Cell returns the state of one cell as the transaction leaves it.
 func (tx *Tx) Cell(key crdtsync.CellKey) ([]byte, error) {
 	if b, ok := tx.cells[key]; ok {
-		return b, nil
+		return b, tx.usable()
 	}
 	return tx.Before(key)
 }
@@ -241,6 +261,9 @@ func (tx *Tx) Cells(object, kind string) iter.Seq2[Cell, error] {
 // collect lays what the batch and the transaction have written over what is
 // stored of one object.
 func (tx *Tx) collect(object, kind string) (map[string][]byte, error) {
+	if err := tx.usable(); err != nil {
+		return nil, err
+	}
 	found := make(map[string][]byte)
 	set := func(element string, state []byte) {
 		if delete(found, element); state != nil {
@@ -270,15 +293,11 @@ func (tx *Tx) collect(object, kind string) (map[string][]byte, error) {
 // leaves them, ascending.
 func (tx *Tx) Objects(prefix string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		found := make(map[Object]bool)
-		for o, err := range tx.base.Objects(prefix) {
-			if err != nil {
-				yield(Object{}, tx.fail(err))
-				return
-			}
-			found[o] = true
+		found, err := tx.collectObjects(prefix)
+		if err != nil {
+			yield(Object{}, tx.fail(err))
+			return
 		}
-		tx.addTouched(prefix, found)
 		for _, o := range slices.SortedFunc(maps.Keys(found), Object.compare) {
 			alive, err := tx.holds(o)
 			if err != nil {
@@ -290,6 +309,23 @@ func (tx *Tx) Objects(prefix string) iter.Seq2[Object, error] {
 			}
 		}
 	}
+}
+
+// collectObjects returns the objects that are stored and those that the batch
+// or the transaction has written, which may be left without cells.
+func (tx *Tx) collectObjects(prefix string) (map[Object]bool, error) {
+	if err := tx.usable(); err != nil {
+		return nil, err
+	}
+	found := make(map[Object]bool)
+	for o, err := range tx.base.Objects(prefix) {
+		if err != nil {
+			return nil, err
+		}
+		found[o] = true
+	}
+	tx.addTouched(prefix, found)
+	return found, nil
 }
 
 // addTouched adds the objects that the batch and the transaction have written.

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"strings"
 	"sync"
@@ -68,23 +67,26 @@ func Only(objects ...Object) Filter {
 // selects all), each event once it is durable, in the order in which changes
 // were applied. It ends with ctx, with an error that says why: ctx's, or
 // [ErrClosed], or [ErrLagged] when the watcher fell more than some thousand
-// events behind. Watching begins with the call, not with the first iteration.
+// events behind. Watching begins with the call, not with the first iteration,
+// and what is not taken is kept until ctx ends: iterate, once.
+//
+// The committer calls filter: it should only compute.
 func (s *Space) Watch(ctx context.Context, filter Filter) iter.Seq2[Event, error] {
+	if s.bad != nil {
+		return func(yield func(Event, error) bool) { yield(Event{}, s.bad) }
+	}
 	if filter == nil {
 		filter = func(Object) bool { return true }
 	}
 	w := &watcher{filter: filter, wake: make(chan struct{}, 1)}
-	if s.bad == nil {
-		s.addWatcher(ctx, w)
-	}
+	s.addWatcher(w)
+	stop := context.AfterFunc(ctx, func() { s.removeWatcher(w) })
 	return func(yield func(Event, error) bool) {
+		defer stop()
+		defer w.abandon()
 		defer s.removeWatcher(w)
-		if s.bad != nil {
-			yield(Event{}, s.bad)
-			return
-		}
 		for {
-			events, err := w.wait(ctx, s.node.ctx)
+			events, err := w.wait(ctx, s.node.stopped)
 			for _, ev := range events {
 				if !yield(ev, nil) {
 					return
@@ -98,24 +100,16 @@ func (s *Space) Watch(ctx context.Context, filter Filter) iter.Seq2[Event, error
 	}
 }
 
-func (s *Space) addWatcher(ctx context.Context, w *watcher) {
+func (s *Space) addWatcher(w *watcher) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.watchers[w] = struct{}{}
-	s.mu.Unlock()
-	context.AfterFunc(ctx, func() { s.removeWatcher(w) })
 }
 
 func (s *Space) removeWatcher(w *watcher) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.watchers, w)
-}
-
-// watched reports whether somebody watches the space.
-func (s *Space) watched() bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return len(s.watchers) > 0
 }
 
 // notify hands effects to the watchers. Only the committer calls it.
@@ -205,8 +199,16 @@ func (w *watcher) push(ev Event) {
 	}
 }
 
+// abandon forgets the queue: a second loop learns that it has lost events.
+func (w *watcher) abandon() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events, w.lagged = nil, true
+}
+
 // wait returns the events that came, at least one unless it returns an error.
-func (w *watcher) wait(ctx, node context.Context) ([]Event, error) {
+// Once stopped is closed no more come.
+func (w *watcher) wait(ctx context.Context, stopped <-chan struct{}) ([]Event, error) {
 	for {
 		if events, err := w.take(); len(events) > 0 || err != nil {
 			return events, err
@@ -215,7 +217,7 @@ func (w *watcher) wait(ctx, node context.Context) ([]Event, error) {
 		case <-w.wake:
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-node.Done():
+		case <-stopped:
 			events, _ := w.take()
 			return events, ErrClosed
 		}
@@ -227,7 +229,7 @@ func (w *watcher) take() ([]Event, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.events) == 0 && w.lagged {
-		return nil, fmt.Errorf("%w (%d events behind)", ErrLagged, watchBuffer)
+		return nil, ErrLagged
 	}
 	events := w.events
 	w.events = nil
