@@ -1,0 +1,71 @@
+package simnet
+
+// A Fault is something that the simulator does to a run, or sees come of it.
+type Fault uint8
+
+// The faults and what they lead to, in the order of Coverage.
+const (
+	FaultLoss Fault = iota
+	FaultDup
+	FaultReorder
+	FaultOverflow
+	FaultPartition
+	FaultPartitionLoss
+	FaultReset
+	FaultHalfOpen
+	FaultSilence
+	FaultPause
+	FaultCrash
+	FaultCrashBefore
+	FaultCrashAfter
+	FaultCrashAck
+	FaultRestore
+	FaultDiskFull
+	FaultJumpAhead
+	FaultJumpBack
+	FaultBatch
+	SeenDuplicate
+	SeenEarly
+	SeenFull
+	SeenFuture
+	SeenUnread
+	SeenTie
+	SeenHealTicks // the largest number, not a sum
+	numFaults
+)
+
+var faultNames = [numFaults]string{
+	"frames lost", "frames repeated", "frames that overtook", "frames pushed out of flight",
+	"partitions", "frames lost in partitions", "connections reset", "connections half-open", "peers taken for dead",
+	"pauses", "crashes between events", "crashes before a commit", "crashes after a commit", "crashes after an acknowledgement",
+	"backups restored", "commits on a full disk", "clock jumps ahead", "clock jumps back", "commits shared with a peer's changes",
+	"duplicates offered", "early changes", "early changes without room", "changes from the future", "ops of unknown kinds",
+	"equal stamps", "heartbeats to level out, at most",
+}
+
+// String names the fault.
+func (f Fault) String() string { return faultNames[f] }
+
+// A Coverage counts how often each fault really happened.
+type Coverage [numFaults]int
+
+// Add adds the counts of o.
+func (c *Coverage) Add(o *Coverage) {
+	for f, n := range o {
+		if Fault(f) == SeenHealTicks {
+			c[f] = max(c[f], n)
+		} else {
+			c[f] += n
+		}
+	}
+}
+
+// Absent returns the faults that never happened.
+func (c *Coverage) Absent() (absent []Fault) {
+	for f, n := range c {
+		if n == 0 {
+			absent = append(absent, Fault(f))
+		}
+	}
+	return absent
+}

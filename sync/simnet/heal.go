@@ -1,0 +1,155 @@
+package simnet
+
+// Bounds of simulated time after healing.
+const (
+	heartbeat  = 1000 // ms between two ticks of a node
+	restTicks  = 160  // within which nodes level out, and again within which every link knows; a link waits up to 64 before it asks again
+	lossyTicks = 2500 // the same while frames are lost
+	floodLimit = 200_000
+)
+
+// finish heals everything, lets the nodes come to rest and judges them.
+func (w *world) finish() {
+	w.heal()
+	rest := restTicks
+	if w.knobs.Lossy {
+		rest = lossyTicks
+	}
+	bound := w.waitForClocks() + rest
+	ticks := w.run(bound, w.level)
+	w.coverage[SeenHealTicks] = max(w.coverage[SeenHealTicks], ticks)
+	if w.failure == nil && !w.level() {
+		w.violate(Liveness, "%s", w.describeStuck(bound))
+	}
+	if w.failure != nil {
+		return
+	}
+	w.run(rest, w.aware)
+	w.judgeAll()
+	if w.failure == nil && !w.aware() {
+		w.violate(Awareness, "%s", w.describeUnaware(rest))
+	}
+}
+
+// heal ends every fault, but for a network that goes on losing frames in some
+// runs.
+func (w *world) heal() {
+	w.fate = w.random("healing", 0)
+	w.tell(nil, "everything is healed")
+	if w.trace != nil {
+		w.trace.healed = true
+	}
+	for _, n := range w.nodes {
+		n.full = false
+		n.start()
+		n.pause(false)
+		for _, peer := range w.nodes {
+			w.block(n, peer, false)
+		}
+	}
+}
+
+// run lets time pass, heartbeat by heartbeat, until done or the bound is
+// reached, and returns the heartbeats it took.
+func (w *world) run(bound int, done func() bool) (ticks int) {
+	for {
+		w.deliverAll()
+		if w.failure != nil || done() || ticks == bound {
+			return ticks
+		}
+		ticks++
+		w.beat()
+	}
+}
+
+// beat reconnects who is not connected and lets every node tick.
+func (w *world) beat() {
+	w.now += heartbeat
+	for _, p := range w.pairs() {
+		if !w.connected(p[0], p[1]) {
+			w.do(Step{Do: Connect, Node: p[0].id, Peer: p[1].id})
+		}
+	}
+	for _, n := range w.nodes {
+		w.do(Step{Do: Tick, Node: n.id})
+	}
+}
+
+// deliverAll delivers frames until none is in flight.
+func (w *world) deliverAll() {
+	for delivered := 0; w.failure == nil; {
+		idle := true
+		for _, from := range w.nodes {
+			for _, to := range w.nodes {
+				if len(w.pipe(from, to).frames) > 0 {
+					w.do(Step{Do: w.lateFate(), Node: to.id, Peer: from.id, Wait: 1})
+					idle, delivered = false, delivered+1
+				}
+			}
+		}
+		if idle {
+			return
+		}
+		if delivered > floodLimit {
+			w.violate(Liveness, "nodes still exchange frames after %d of them, without a heartbeat", delivered)
+		}
+	}
+}
+
+// lateFate is what becomes of a frame after healing.
+func (w *world) lateFate() Verb {
+	if w.knobs.Lossy && w.fate.IntN(100) < w.knobs.Loss {
+		return Drop
+	}
+	return Deliver
+}
+
+// waitForClocks returns the heartbeats until every node accepts every stamp.
+func (w *world) waitForClocks() int {
+	last := int64(0)
+	for _, h := range w.histories {
+		for _, r := range h.records {
+			last = max(last, r.time.Millis())
+		}
+	}
+	wait := int64(0)
+	for _, n := range w.nodes {
+		wait = max(wait, last-n.wall().UnixMilli()-w.knobs.MaxDrift)
+	}
+	return int(wait/heartbeat) + 1
+}
+
+// level reports whether all nodes have applied the same changes, and those
+// include all that must not be lost.
+func (w *world) level() bool {
+	for i, h := range w.histories {
+		first := w.nodes[0].Summary(h.space).Applied
+		for _, n := range w.nodes {
+			if n.Summary(h.space).Applied != first {
+				return false
+			}
+		}
+		if h.required().missing(w.nodes[0].claimed(i)) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// aware reports whether every link knows that both its ends are level.
+func (w *world) aware() bool {
+	for _, p := range w.pairs() {
+		for _, ends := range [][2]*node{p, {p[1], p[0]}} {
+			side := ends[0].sides[ends[1].id]
+			if side == nil {
+				return false
+			}
+			for _, s := range side.link.Report() {
+				if !s.Level || s.Missing > 0 {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,96 @@
+package simnet
+
+import "slices"
+
+// A Mutant is a system with one planted bug. It differs from the real one in a
+// kind, or in what the simulated driver does around the core.
+type Mutant struct {
+	Name string
+	What string // what is wrong with it
+	bugs bugs
+}
+
+// bugs is what a mutant does wrong.
+type bugs struct {
+	joins map[string]badJoin // by kind
+
+	// In how offered changes are applied.
+	swallowGaps, ignoreDeps, applyAgain, applyEcho, noLimit, unboundedWaiting bool
+	// In how changes are made.
+	increments, forgetShare, forgetDeps, seeNothing, deafClock, staleClock bool
+	// In the order of what is made durable and what is said.
+	ackFirst, sendFirst, sayFirst, tornCommit, keepPrint bool
+	// In what is sent, and in the machine.
+	sendRemovalsOnce, askOnce, keepOrigin, mapOrder bool
+}
+
+// Mutants returns the mutants, in a slice of the caller's own.
+func Mutants() []*Mutant {
+	return slices.Concat(kindMutants(), coreMutants(), driverMutants())
+}
+
+// MutantNamed returns the mutant of that name, nil if there is none.
+func MutantNamed(name string) *Mutant {
+	all := Mutants()
+	i := slices.IndexFunc(all, func(m *Mutant) bool { return m.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return all[i]
+}
+
+// OperationCounter is no mutant but the control of two: a counter whose writes
+// are increments is right as long as each is applied exactly once.
+func OperationCounter() *Mutant {
+	return &Mutant{"operation-counter", "counter writes are increments, applied exactly once", bugs{
+		joins: map[string]badJoin{pncounter: addIncrement}, increments: true,
+	}}
+}
+
+func kindMutants() []*Mutant {
+	kind := func(name, what, kind string, join badJoin) *Mutant {
+		return &Mutant{name, what, bugs{joins: map[string]badJoin{kind: join}}}
+	}
+	return []*Mutant{
+		kind("add-wins-removes-all", "a remove deletes adds that it has not seen", orset, removeAll),
+		kind("remove-wins-loses-remove", "a remove deletes the adds it has seen and leaves nothing behind", rwset, loseRemove),
+		kind("two-phase-resurrects", "an add brings a removed element back", twopset, resurrect),
+		kind("register-keeps-one", "a concurrent write replaces the others", mvregister, keepOne),
+		kind("lww-tie-by-arrival", "of two writes with equal stamps the one that arrives last wins", lww, latestArrival),
+		kind("reset-zeroes-concurrent", "a reset also takes increments that it has not seen", pncounter, zeroAll),
+	}
+}
+
+func coreMutants() []*Mutant {
+	counted := func(b bugs) bugs {
+		b.increments, b.joins = true, map[string]badJoin{pncounter: addIncrement}
+		return b
+	}
+	return []*Mutant{
+		{"vector-context", "a change that came before its predecessors counts for all of them", bugs{swallowGaps: true}},
+		{"no-causal-delivery", "a change applies before what its author had seen", bugs{ignoreDeps: true}},
+		{"no-dedupe", "a change that comes again applies again, to a counter of increments", counted(bugs{applyAgain: true})},
+		{"echo-of-own", "a node applies its own changes again when they come back", counted(bugs{applyEcho: true})},
+		{"no-drift-limit", "changes from the future apply", bugs{noLimit: true}},
+		{"unbounded-waiting", "any number of changes may wait", bugs{unboundedWaiting: true}},
+		{"forgets-dependencies", "after a restart a change does not depend on what was applied before it", bugs{forgetDeps: true}},
+		{"deaf-clock", "the clock does not advance over what is received", bugs{deafClock: true}},
+		{"stale-clock", "after a restart the clock starts at the wall clock", bugs{staleClock: true}},
+	}
+}
+
+func driverMutants() []*Mutant {
+	return []*Mutant{
+		{"acknowledges-before-commit", "the writer is told before its change is durable", bugs{ackFirst: true}},
+		{"sends-before-commit", "peers get a change before it is durable", bugs{sendFirst: true}},
+		{"confirms-before-commit", "the peer is told that a change is durable before it is", bugs{sayFirst: true}},
+		{"torn-commit", "cells are written in a transaction after that of the log", bugs{tornCommit: true}},
+		{"fingerprint-misses-deletes", "the fingerprint keeps cells that were deleted", bugs{keepPrint: true}},
+		{"removal-sent-once", "a change that only removes is never sent a second time", bugs{sendRemovalsOnce: true}},
+		{"asks-once", "a link never repeats its question", bugs{askOnce: true}},
+		{"forgets-share", "after a restart a node counts from zero", bugs{forgetShare: true}},
+		{"remove-sees-nothing", "a remove does not name what it removes", bugs{seeNothing: true}},
+		{"restored-under-old-origin", "a restored backup goes on under its old origin", bugs{keepOrigin: true}},
+		{"map-order", "the order of a map's iteration reaches the network", bugs{mapOrder: true}},
+	}
+}

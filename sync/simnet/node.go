@@ -1,0 +1,363 @@
+package simnet
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/hlc"
+	"github.com/joinery-crdt/joinery/internal/spacestore"
+	"github.com/joinery-crdt/joinery/merge"
+	"github.com/joinery-crdt/joinery/store"
+	"github.com/joinery-crdt/joinery/store/memstore"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+)
+
+// A node is one simulated machine with the driver that a real node has: it
+// feeds the core, makes durable what the core says, and moves frames.
+type node struct {
+	world       *world
+	id          int
+	origin      merge.Origin
+	incarnation int // how many origins it has had
+	restarts    int
+
+	disk   *memstore.Disk
+	backup *backup
+	store  *memstore.Store // nil while the node is down
+	clock  *hlc.Clock
+	offset int64 // error of the wall clock, ms
+	paused bool
+	full   bool // the disk
+
+	kinds    crdt.Kinds
+	spaces   []*crdtsync.Space // by number; nil for one the node has not met
+	sides    []*side           // by peer; nil for none
+	applied  []bitset          // by space: what the simulator has seen it commit
+	sessions []session         // by space: its one client's
+
+	removals []merge.Dot // that a mutant has sent
+}
+
+// A backup is a copy of a store and what it held.
+type backup struct {
+	disk    *memstore.Disk
+	applied []bitset
+}
+
+func newNode(w *world, id int) *node {
+	n := &node{
+		world: w, id: id, disk: &memstore.Disk{}, kinds: w.bugs.wrap(crdt.Builtin()),
+		spaces: make([]*crdtsync.Space, w.knobs.Spaces), sides: make([]*side, w.knobs.Nodes),
+		applied: make([]bitset, w.knobs.Spaces), sessions: make([]session, w.knobs.Spaces),
+	}
+	if w.knobs.Older && id == w.knobs.Nodes-1 {
+		delete(n.kinds, w.unknownKind())
+	}
+	for i := range n.sessions {
+		n.sessions[i].forget()
+	}
+	return n
+}
+
+// unknownKind is the kind that an older node does not know.
+func (w *world) unknownKind() string { return kindNames[w.seed%uint64(len(kindNames))] }
+
+func (n *node) name() string { return fmt.Sprintf("n%d", n.id) }
+
+// running reports whether the node does anything.
+func (n *node) running() bool { return n.store != nil && !n.paused }
+
+// wall reads the node's wall clock.
+func (n *node) wall() time.Time { return time.UnixMilli(epoch + n.world.now + n.offset) }
+
+// start opens the store and loads what it holds.
+func (n *node) start() {
+	if n.store != nil {
+		return
+	}
+	var err error
+	if n.store, err = memstore.Open(n.disk); err != nil {
+		n.world.violate(Protocol, "%s cannot open its store: %v", n.name(), err)
+		return
+	}
+	n.restarts++
+	if err := n.load(); err != nil {
+		n.world.violate(Durability, "%s cannot load its state: %v", n.name(), err)
+		return
+	}
+	n.world.tell(n, "starts%s", n.describeState())
+	n.checkReopened()
+}
+
+func (n *node) load() error {
+	if err := n.identify(); err != nil {
+		return err
+	}
+	last := hlc.Timestamp(0)
+	err := n.view(func(r store.Reader) error {
+		for name, err := range r.Spaces() {
+			if err != nil {
+				return err
+			}
+			s, err := n.loadSpace(r, name)
+			if err != nil {
+				return err
+			}
+			n.spaces[n.world.spaceIndex(name)] = s
+			last = max(last, s.Summary().LastTime)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if n.world.bugs.staleClock {
+		last = 0
+	}
+	n.clock, err = hlc.NewClock(hlc.Config{
+		Now: n.wall, After: last, MaxDrift: time.Duration(n.world.knobs.MaxDrift) * time.Millisecond,
+	})
+	return err
+}
+
+func (n *node) loadSpace(r store.Reader, name string) (*crdtsync.Space, error) {
+	s, err := spacestore.Load(r, name, n.origin, n.kinds)
+	if err != nil {
+		return nil, err
+	}
+	return crdtsync.NewSpace(n.config(s)), nil
+}
+
+// config returns the state of s as a configuration, with the bound on waiting
+// changes that the run has drawn.
+func (n *node) config(s *crdtsync.Space) crdtsync.SpaceConfig {
+	cfg := crdtsync.SpaceConfig{
+		Name: s.Name(), Self: n.origin, Kinds: n.kinds, Summary: s.Summary(),
+		Heads: make(map[merge.Origin]crdtsync.Head), MaxWaiting: n.maxWaiting(),
+	}
+	for d := range s.Heads() {
+		cfg.Heads[d.Origin] = s.Head(d.Origin)
+		if n.world.bugs.forgetDeps {
+			h := cfg.Heads[d.Origin]
+			h.Since = 0
+			cfg.Heads[d.Origin] = h
+		}
+	}
+	return cfg
+}
+
+// maxWaiting is how many changes the node lets wait.
+func (n *node) maxWaiting() int {
+	if n.world.bugs.unboundedWaiting {
+		return 0
+	}
+	return n.world.knobs.Waiting
+}
+
+// identify reads the node's origin from its store or gives it a new one.
+func (n *node) identify() error {
+	var known bool
+	err := n.view(func(r store.Reader) (err error) {
+		n.origin, known, err = spacestore.Origin(r)
+		return err
+	})
+	if err != nil || known {
+		return err
+	}
+	return n.renew()
+}
+
+// renew gives the node a new origin.
+func (n *node) renew() error {
+	r := n.world.random("origins", uint64(n.id)<<16|uint64(n.incarnation))
+	for i := range n.origin {
+		n.origin[i] = byte(r.Uint32())
+	}
+	label := string(rune('a' + n.id))
+	for range n.incarnation {
+		label += "'"
+	}
+	n.incarnation++
+	n.world.labels[n.origin] = label
+	return n.store.Update(background, func(tx store.Tx) error { return spacestore.SetOrigin(tx, n.origin) })
+}
+
+func (n *node) view(fn func(store.Reader) error) error { return n.store.View(background, fn) }
+
+// space returns a space of the node's, which may be new to it.
+func (n *node) space(i int) *crdtsync.Space {
+	if n.spaces[i] == nil {
+		n.spaces[i] = crdtsync.NewSpace(crdtsync.SpaceConfig{
+			Name: n.world.spaces[i], Self: n.origin, Kinds: n.kinds, MaxWaiting: n.maxWaiting(),
+		})
+	}
+	return n.spaces[i]
+}
+
+// Spaces implements crdtsync.Local.
+func (n *node) Spaces() (names []string) {
+	for i, s := range n.spaces {
+		if s != nil {
+			names = append(names, n.world.spaces[i])
+		}
+	}
+	return names
+}
+
+// Vector implements crdtsync.Local.
+func (n *node) Vector(space string) *merge.VersionVector {
+	if s := n.spaces[n.world.spaceIndex(space)]; s != nil {
+		return s.Vector()
+	}
+	return &merge.VersionVector{}
+}
+
+// Head implements crdtsync.Local.
+func (n *node) Head(space string, o merge.Origin) uint64 {
+	if s := n.spaces[n.world.spaceIndex(space)]; s != nil {
+		return s.Head(o).Seq
+	}
+	return 0
+}
+
+// Summary implements crdtsync.Local.
+func (n *node) Summary(space string) crdtsync.Summary {
+	if s := n.spaces[n.world.spaceIndex(space)]; s != nil {
+		return s.Summary()
+	}
+	return crdtsync.Summary{}
+}
+
+// Change implements crdtsync.Local.
+func (n *node) Change(space string, d merge.Dot) (raw []byte, err error) {
+	err = n.view(func(r store.Reader) (err error) {
+		raw, err = spacestore.Change(r, space, d)
+		return err
+	})
+	return raw, err
+}
+
+// step hands a frame to the link and does what it asks.
+func (n *node) step(peer *node, s *side, f crdtsync.Frame, by Step) {
+	ready := s.link.Step(f)
+	n.follow(peer, ready)
+	offers := n.offersOf(ready.Offer, f)
+	if len(offers) > 0 && n.sides[peer.id] == s {
+		n.take(peer, offers, by)
+	}
+	n.pump()
+	if peer.running() {
+		peer.pump()
+	}
+}
+
+// take commits offered changes, and with them the transaction of the step.
+func (n *node) take(peer *node, offers []crdtsync.Offered, by Step) {
+	if n.world.bugs.forces() {
+		for _, o := range offers {
+			if n.running() {
+				b := &batch{node: n, from: peer, offers: []crdtsync.Offered{o}}
+				b.commit(by.Crash)
+			}
+		}
+		return
+	}
+	b := &batch{node: n, from: peer, offers: offers}
+	if len(by.Ops) > 0 {
+		n.world.coverage[FaultBatch]++
+		b.write, b.space = by.Ops, by.Space
+	}
+	b.commit(by.Crash)
+}
+
+// follow does what a link asks, changes apart.
+func (n *node) follow(peer *node, r crdtsync.Ready) {
+	w := n.world
+	n.send(peer, r.Send)
+	for _, space := range r.Diverged {
+		w.violate(Convergence, "%s and %s have applied the same changes of %s and hold different cells", n.name(), peer.name(), space)
+	}
+	for _, nack := range r.Refused {
+		w.tell(n, "hears that %s refuses %s: %s", peer.name(), w.label(nack.Dot), nack.Code)
+	}
+	switch {
+	case r.Err == nil:
+		return
+	case r.Err == crdtsync.ErrSilent:
+		w.coverage[FaultSilence]++
+		w.tell(n, "takes %s for dead", peer.name())
+	default:
+		w.violate(Protocol, "%s ends its link with %s: %v", n.name(), peer.name(), r.Err)
+	}
+	w.hangUp(n, peer)
+}
+
+// tick is a heartbeat of the node.
+func (n *node) tick() {
+	if !n.running() {
+		return
+	}
+	if t := n.world.trace; t != nil && !t.healed {
+		n.world.tell(n, "ticks")
+	}
+	for _, id := range n.peers() {
+		if s := n.sides[id]; s != nil {
+			n.follow(n.world.nodes[id], s.link.Tick())
+		}
+	}
+	n.pump()
+}
+
+// peers returns the numbers of all nodes, ascending but in a mutant.
+func (n *node) peers() (ids []int) {
+	if !n.world.bugs.mapOrder {
+		for id := range n.sides {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	set := make(map[int]bool)
+	for id := range n.sides {
+		set[id] = true
+	}
+	return slices.Collect(maps.Keys(set))
+}
+
+// pump takes data from the links as far as the network carries it.
+func (n *node) pump() {
+	for id := range n.sides {
+		peer := n.world.nodes[id]
+		for n.sides[id] != nil && n.world.pipe(n, peer).data < n.world.knobs.Flight {
+			f, err := n.sides[id].link.Next()
+			if err != nil {
+				n.world.violate(Protocol, "%s cannot read its log: %v", n.name(), err)
+			}
+			if f == nil {
+				break
+			}
+			n.send(peer, []crdtsync.Frame{f})
+		}
+	}
+}
+
+// write runs a local transaction.
+func (n *node) write(s Step) {
+	if !n.running() || s.Space >= len(n.spaces) {
+		return
+	}
+	b := &batch{node: n, write: s.Ops, space: s.Space}
+	b.commit(s.Crash)
+	n.pump()
+}
+
+func sortedHeads(m map[merge.Origin]crdtsync.Head) []merge.Dot {
+	dots := make([]merge.Dot, 0, len(m))
+	for o, h := range m {
+		dots = append(dots, merge.Dot{Origin: o, Seq: h.Seq})
+	}
+	slices.SortFunc(dots, merge.Dot.Compare)
+	return dots
+}

@@ -1,0 +1,229 @@
+package simnet
+
+import (
+	"github.com/joinery-crdt/joinery/merge"
+	"github.com/joinery-crdt/joinery/store"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+	"github.com/joinery-crdt/joinery/sync/wire"
+)
+
+// An Oracle is something that must hold in every run.
+type Oracle string
+
+// The oracles.
+const (
+	// Specification: cells mean what the naive evaluation of the history says.
+	Specification Oracle = "specification"
+	// CameBack: nothing that was removed is there.
+	CameBack Oracle = "nothing removed comes back"
+	// Disappeared: nothing that was kept is gone.
+	Disappeared Oracle = "nothing kept disappears"
+	// LiveDots: a causal cell keeps exactly the dots that nobody has seen.
+	LiveDots Oracle = "live dots"
+	// Convergence: nodes that have applied the same changes hold the same bytes.
+	Convergence Oracle = "convergence"
+	// Fingerprints: what was updated change by change is what the cells give.
+	Fingerprints Oracle = "fingerprints"
+	// Vectors: the vector of a node contains exactly what it has applied.
+	Vectors Oracle = "vectors"
+	// Sessions: a client reads what it wrote and read before.
+	Sessions Oracle = "sessions"
+	// CausalOrder: a change applies once, after all that its author had seen.
+	CausalOrder Oracle = "causal order"
+	// Stamps: a change is stamped after all that its author had seen.
+	Stamps Oracle = "stamps"
+	// Durability: what was committed is there after every crash and in the end.
+	Durability Oracle = "durability"
+	// Identity: no dot names two payloads.
+	Identity Oracle = "identity"
+	// Honesty: a node says of itself only what is durable.
+	Honesty Oracle = "honesty"
+	// Liveness: healed nodes come to rest within a bound of simulated time.
+	Liveness Oracle = "liveness"
+	// Awareness: at rest every link knows that both ends are level.
+	Awareness Oracle = "awareness"
+	// Bounds: waiting rooms and frames stay within their limits.
+	Bounds Oracle = "bounds"
+	// Protocol: no node says what another refuses, and no local write fails.
+	Protocol Oracle = "protocol"
+	// NoPanic: nothing panics.
+	NoPanic Oracle = "no panic"
+	// Determinism: the same seed gives the same run.
+	Determinism Oracle = "determinism"
+)
+
+// A session is what the one client of a node remembers of a space.
+type session struct{ read, wrote *merge.VersionVector }
+
+func (s *session) forget() { *s = session{&merge.VersionVector{}, &merge.VersionVector{}} }
+
+// read lets the node's client read a space.
+func (n *node) read(space int) {
+	s, now := &n.sessions[space], n.Vector(n.world.spaces[space])
+	switch {
+	case !now.Covers(s.wrote):
+		n.world.violate(Sessions, "the client of %s does not read what it wrote in %s (read-your-writes)", n.name(), n.world.spaces[space])
+	case !now.Covers(s.read):
+		n.world.violate(Sessions, "the client of %s reads less of %s than before (monotonic reads)", n.name(), n.world.spaces[space])
+	}
+	s.read = now
+}
+
+// committed records the changes of a space that a batch has made durable, in
+// the order in which they were applied.
+func (n *node) committed(space int, b *batch) {
+	for _, c := range b.persists[space].Log {
+		n.world.hash.write(c.Dot.Origin[:])
+		n.world.hash.number(c.Dot.Seq)
+		if c.Dot.Origin != n.origin && c.Time > n.clock.Limit() {
+			n.world.violate(Stamps, "%s applies %s, stamped beyond what its clock admits", n.name(), n.world.label(c.Dot))
+		}
+		if !n.world.bugs.deafClock {
+			n.clock.Advance(c.Time)
+		}
+		if c.Dot.Origin == n.origin {
+			n.recordOwn(space, c, b.done)
+		} else {
+			n.recordApplied(space, c)
+		}
+	}
+	if waiting, _ := n.spaces[space].Waiting(); waiting > n.world.knobs.Waiting {
+		n.world.violate(Bounds, "%s lets %d changes wait, the limit is %d", n.name(), waiting, n.world.knobs.Waiting)
+	}
+}
+
+func (n *node) recordOwn(space int, c *crdtsync.Change, ops []Op) {
+	w, h, label := n.world, n.world.histories[space], n.world.label(c.Dot)
+	if h.byDot[c.Dot] != nil {
+		w.violate(Identity, "%s writes a second change under %s", n.name(), label)
+		return
+	}
+	w.tell(n, "writes %s in %s: %s", label, w.spaces[space], describeOps(ops))
+	r := h.add(c, label, ops, n.applied[space].clone())
+	n.applied[space].add(r.id)
+	for _, seen := range h.records {
+		if seen.before(r) && seen.time >= r.time {
+			w.violate(Stamps, "%s has seen %s and is stamped %v, not after its %v", label, seen.label, r.time, seen.time)
+		}
+	}
+}
+
+func (n *node) recordApplied(space int, c *crdtsync.Change) {
+	w, h, label := n.world, n.world.histories[space], n.world.label(c.Dot)
+	r := h.byDot[c.Dot]
+	w.tell(n, "applies %s in %s", label, w.spaces[space])
+	switch {
+	case r == nil:
+		w.violate(Identity, "%s applies %s, which was never durable at its author", n.name(), label)
+		return
+	case r.hash != c.Hash():
+		w.violate(Identity, "%s applies another change under %s than its author wrote", n.name(), label)
+	case n.applied[space].has(r.id):
+		w.violate(CausalOrder, "%s applies %s a second time", n.name(), label)
+	}
+	if i := r.visible.missing(n.applied[space]); i >= 0 {
+		w.violate(CausalOrder, "%s applies %s before %s, which its author had seen", n.name(), label, h.records[i].label)
+	}
+	n.applied[space].add(r.id)
+}
+
+// checkReopened compares what a node finds in its store with what was committed.
+func (n *node) checkReopened() {
+	w := n.world
+	for i, h := range w.histories {
+		logged, err := n.logged(i)
+		if err != nil {
+			w.violate(Durability, "%s cannot read its log: %v", n.name(), err)
+			return
+		}
+		if k := n.applied[i].missing(logged); k >= 0 {
+			w.violate(Durability, "%s has lost %s of %s", n.name(), h.records[k].label, h.space)
+		}
+		if k := logged.missing(n.applied[i]); k >= 0 {
+			w.violate(Durability, "%s finds %s of %s, which it never committed", n.name(), h.records[k].label, h.space)
+		}
+		n.read(i)
+		n.checkVector(i)
+	}
+}
+
+// logged returns the changes in the log of a space.
+func (n *node) logged(space int) (found bitset, err error) {
+	w := n.world
+	err = n.view(func(r store.Reader) error {
+		for rec, err := range r.Scan(w.spaces[space], store.Log, store.Range{}) {
+			if err != nil {
+				return err
+			}
+			h, err := crdtsync.ReadHeader(rec.Value)
+			if err != nil {
+				return err
+			}
+			known := w.histories[space].byDot[h.Dot]
+			if known == nil {
+				w.violate(Durability, "%s finds %s in its log, which was never committed", n.name(), w.label(h.Dot))
+				continue
+			}
+			found.add(known.id)
+		}
+		return nil
+	})
+	return found, err
+}
+
+// checkVector compares a node's vector with what it has really applied.
+func (n *node) checkVector(space int) {
+	w, total := n.world, uint64(0)
+	h := w.histories[space]
+	for _, d := range n.Vector(w.spaces[space]).Sorted() {
+		total += d.Seq
+		if r := h.byDot[d]; r == nil || !n.applied[space].has(r.id) {
+			w.violate(Vectors, "%s claims %s in %s and has not applied it", n.name(), w.label(d), h.space)
+		}
+	}
+	if have := uint64(n.applied[space].count()); total != have {
+		w.violate(Vectors, "%s claims %d changes in %s and has applied %d", n.name(), total, h.space, have)
+	}
+}
+
+// checkFrame checks that what a node says of itself is durable, and that data
+// frames are within bounds.
+func (w *world) checkFrame(n *node, f crdtsync.Frame) {
+	switch f := f.(type) {
+	case *crdtsync.Ack:
+		n.checkSaid("acknowledges", f.Space, f.Heads)
+	case *crdtsync.Subscribe:
+		n.checkSaid("claims", f.Space, f.Vector.Sorted())
+	case *crdtsync.Changes:
+		n.checkData(f)
+	}
+}
+
+func (n *node) checkSaid(how, space string, heads []merge.Dot) {
+	w := n.world
+	i := w.spaceIndex(space)
+	for _, d := range heads {
+		if r := w.histories[i].byDot[d]; r == nil || !n.applied[i].has(r.id) {
+			w.violate(Honesty, "%s %s %s, which is not durable there", n.name(), how, w.label(d))
+		}
+	}
+}
+
+// Bounds of a data frame that the core promises.
+const (
+	maxFrameChanges = 512
+	maxFrameBytes   = 64 << 10
+)
+
+func (n *node) checkData(f *crdtsync.Changes) {
+	size := 0
+	for _, raw := range f.Changes {
+		size += len(raw)
+		if h, err := crdtsync.ReadHeader(raw); err == nil {
+			n.checkSaid("sends", f.Space, []merge.Dot{h.Dot})
+		}
+	}
+	if len(f.Changes) > maxFrameChanges || len(f.Changes) > 1 && size > maxFrameBytes || size > wire.MaxFrame {
+		n.world.violate(Bounds, "%s sends a frame of %d changes and %d bytes", n.name(), len(f.Changes), size)
+	}
+}

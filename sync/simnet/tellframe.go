@@ -1,0 +1,34 @@
+package simnet
+
+import (
+	"strings"
+
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+)
+
+// tellFrame tells about frames that carry changes or ask for them.
+func (w *world) tellFrame(n, from *node, how string, f crdtsync.Frame) {
+	if w.trace == nil {
+		return
+	}
+	switch f := f.(type) {
+	case *crdtsync.Changes:
+		w.tell(n, "%s from %s: changes %s of %s", how, from.name(), w.labelsOf(f), f.Space)
+	case *crdtsync.Subscribe:
+		var has []string
+		for _, d := range f.Vector.Sorted() {
+			has = append(has, w.label(d))
+		}
+		w.tell(n, "%s from %s: subscribe to %s, which has [%s]", how, from.name(), f.Space, strings.Join(has, " "))
+	}
+}
+
+func (w *world) labelsOf(f *crdtsync.Changes) string {
+	var labels []string
+	for _, raw := range f.Changes {
+		if h, err := crdtsync.ReadHeader(raw); err == nil {
+			labels = append(labels, w.label(h.Dot))
+		}
+	}
+	return strings.Join(labels, " ")
+}
