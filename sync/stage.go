@@ -1,7 +1,6 @@
 package sync
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -162,7 +161,7 @@ func (st *Stage) Author(at hlc.Timestamp, ops []CellOp) (*Change, error) {
 
 // Offer applies c, and whatever waited for it, or says why not: [ErrDuplicate],
 // an [*EarlyError] when it waits or could not, or a [*RefusedError]. Other
-// errors come from reading cells and leave the stage unusable. c is kept.
+// errors come from reading cells; the stage is as it was. c is kept.
 func (st *Stage) Offer(c *Change) error {
 	if st.Contains(c.Dot) {
 		return st.checkDuplicate(c)
@@ -177,7 +176,8 @@ func (st *Stage) Offer(c *Change) error {
 	if err := st.apply(c); err != nil {
 		return err
 	}
-	return st.release(c.Dot)
+	st.release(c.Dot)
+	return nil
 }
 
 // checkDuplicate tells a repeated change from another one under the same dot,
@@ -190,8 +190,9 @@ func (st *Stage) checkDuplicate(c *Change) error {
 }
 
 // release applies the changes that waited for d, and those that waited for
-// them. What is refused among them is dropped: its sender will be asked again.
-func (st *Stage) release(d merge.Dot) error {
+// them. What is refused among them, or meets a cell that cannot be read, is
+// dropped: its sender will be asked again, and then hears why.
+func (st *Stage) release(d merge.Dot) {
 	applied := []merge.Dot{d}
 	for len(applied) > 0 {
 		d, applied = applied[0], applied[1:]
@@ -199,31 +200,22 @@ func (st *Stage) release(d merge.Dot) error {
 			continue
 		}
 		for _, c := range st.ownWaiting().take(d) {
-			ok, err := st.retry(c)
-			if err != nil {
-				return err
-			}
-			if ok {
+			if st.retry(c) {
 				applied = append(applied, c.Dot)
 			}
 		}
 	}
-	return nil
 }
 
-func (st *Stage) retry(c *Change) (applied bool, err error) {
+func (st *Stage) retry(c *Change) (applied bool) {
 	if st.Contains(c.Dot) {
-		return false, nil
+		return false
 	}
 	if missing, ok := firstMissing(c, st.Head); ok {
 		st.ownWaiting().add(c, missing)
-		return false, nil
+		return false
 	}
-	err = st.apply(c)
-	if _, refused := errors.AsType[*RefusedError](err); refused {
-		return false, nil
-	}
-	return err == nil, err
+	return st.apply(c) == nil
 }
 
 func (st *Stage) waitingNow() *waitingRoom {
