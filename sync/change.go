@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -64,16 +65,66 @@ func (c *Change) write(op *CellOp) crdt.Write {
 }
 
 // NewChange returns the change with its encoding made. It sorts and keeps deps
-// and ops. Larger than [MaxChange] it is a [*TooLargeError].
+// and ops. Larger than [MaxChange] it is a [*TooLargeError]; what no peer would
+// decode, such as two ops on one cell, is a [*RefusedError].
 func NewChange(dot merge.Dot, at hlc.Timestamp, prev Hash, deps []merge.Dot, ops []CellOp) (*Change, error) {
 	slices.SortFunc(deps, merge.Dot.Compare)
 	slices.SortFunc(ops, func(a, b CellOp) int { return a.Cell.Compare(b.Cell) })
 	c := &Change{Dot: dot, Time: at, Prev: prev, Deps: deps, Ops: ops}
+	if err := c.check(); err != nil {
+		return nil, rejected(c, err)
+	}
 	c.raw = c.encode()
 	if len(c.raw) > MaxChange {
 		return nil, &TooLargeError{len(c.raw)}
 	}
 	return c, nil
+}
+
+// check returns an error unless DecodeChange would take the change's encoding.
+func (c *Change) check() error {
+	for i, d := range c.Deps {
+		if d.Origin == c.Dot.Origin || i > 0 && d.Origin == c.Deps[i-1].Origin {
+			return errors.New("dependency on itself or twice on one origin")
+		}
+	}
+	var last objectRef
+	for i := range c.Ops {
+		op := &c.Ops[i]
+		if i > 0 && op.Cell == c.Ops[i-1].Cell {
+			return fmt.Errorf("two ops on one cell of %s %q", op.Cell.Kind, op.Cell.Object)
+		}
+		if ref := (objectRef{op.Cell.Object, op.Cell.Kind}); i == 0 || ref != last {
+			if err := cmp.Or(CheckName("object", ref.object, MaxObject), CheckName("kind", ref.kind, MaxKind)); err != nil {
+				return err
+			}
+			last = ref
+		}
+	}
+	return c.checkDots()
+}
+
+// checkDots returns an error unless all lists of dots are ascending and name
+// changes.
+func (c *Change) checkDots() error {
+	if !ascending(c.Deps) || !ascending([]merge.Dot{c.Dot}) {
+		return errors.New("a sequence number out of range")
+	}
+	for i := range c.Ops {
+		if !ascending(c.Ops[i].Seen) {
+			return errors.New("what an op has seen is out of order or range")
+		}
+	}
+	return nil
+}
+
+func ascending(dots []merge.Dot) bool {
+	for i, d := range dots {
+		if d.Seq == 0 || d.Seq > merge.MaxSeq || i > 0 && d.Compare(dots[i-1]) <= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 const (
