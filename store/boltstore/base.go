@@ -137,12 +137,12 @@ func (c *cursor) seek(b *base, after []byte) {
 // before verifies the record before start: it may be a damaged one of a scan
 // from there.
 func before(s spaceSum, c *bbolt.Cursor, start []byte) error {
-	k, raw := c.Seek(start)
+	k, _ := c.Seek(start)
+	step := c.Prev
 	if k == nil {
-		k, raw = c.Last()
-	} else {
-		k, raw = c.Prev()
+		step = c.Last
 	}
+	k, raw := step()
 	return sound(s, k, raw, start, -1)
 }
 

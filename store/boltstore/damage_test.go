@@ -2,6 +2,7 @@ package boltstore_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -130,11 +131,68 @@ func scanSamples(r store.Reader) error {
 	return nil
 }
 
+// TestFlippedBitInSpaceName damages the directory of spaces: a space must not
+// seem empty.
+func TestFlippedBitInSpaceName(t *testing.T) {
+	dir := writeSamples(t)
+	for space, bits := range map[string]byte{"a": 0x02, "b": 0x03} { // now above b, now below a
+		offset := bytes.LastIndex(content(t, dir), boltstore.BucketName([]byte(space)))
+		flip(t, dir, offset+1, bits)
+		s := open(t, dir)
+		err := s.View(t.Context(), func(r store.Reader) error {
+			_, errGet := r.Get(space, store.Cells, []byte("key-0000"))
+			var errScan, errSpaces error
+			for _, errScan = range r.Scan(space, store.Cells, store.Range{}) {
+				break
+			}
+			for _, errSpaces = range r.Spaces() {
+				break
+			}
+			for call, err := range map[string]error{"Get": errGet, "Scan": errScan, "Spaces": errSpaces} {
+				if err == nil || !isDamage(err) {
+					t.Errorf("name of space %q damaged: %s = %v, want a CorruptError", space, call, err)
+				}
+			}
+			return nil
+		})
+		if err := errors.Join(err, s.Close()); err != nil {
+			t.Error(err)
+		}
+		flip(t, dir, offset+1, bits)
+	}
+}
+
+// TestSwappedRecords puts two sound records into each other's places.
+func TestSwappedRecords(t *testing.T) {
+	dir := writeSamples(t)
+	const pageHead, element = 16, 16
+	page := bytes.LastIndex(content(t, dir), []byte("\x01key-0070value-0070")) / os.Getpagesize() * os.Getpagesize()
+	f, err := os.OpenFile(fileIn(dir), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := make([]byte, 2*element)
+	_, errRead := f.ReadAt(both, int64(page+pageHead))
+	both = append(both[element:], both[:element]...)
+	// A record's place counts from its element.
+	binary.NativeEndian.PutUint32(both[4:], binary.NativeEndian.Uint32(both[4:])+element)
+	binary.NativeEndian.PutUint32(both[element+4:], binary.NativeEndian.Uint32(both[element+4:])-element)
+	_, errWrite := f.WriteAt(both, int64(page+pageHead))
+	if err := errors.Join(errRead, errWrite, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir)
+	defer s.Close()
+	if err := s.View(t.Context(), scanSamples); err == nil || !isDamage(err) {
+		t.Errorf("Scan of records out of order = %v, want a CorruptError", err)
+	}
+}
+
 // TestFlippedBitAnywhere flips bits all over the file. A wrong value must
 // never come out; a record may hide only behind one of the few bytes of
 // structure that have no checksum.
 func TestFlippedBitAnywhere(t *testing.T) {
-	const flips = 400
+	const flips = 250
 	dir := writeSamples(t)
 	used := len(bytes.TrimRight(content(t, dir), "\x00"))
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -185,7 +243,7 @@ func TestWritesToDamagedFile(t *testing.T) {
 	used := len(bytes.TrimRight(sound, "\x00"))
 	rng := rand.New(rand.NewPCG(2, 2))
 	dir := t.TempDir()
-	for range 150 {
+	for range 60 {
 		damaged := bytes.Clone(sound)
 		damaged[rng.IntN(used)] ^= 1 << rng.IntN(8)
 		if err := os.WriteFile(fileIn(dir), damaged, 0o600); err != nil {

@@ -18,5 +18,8 @@ func HoldFlush(s *Store) (release func(err error)) {
 // BreakFile makes every later write to the file of s an error.
 func BreakFile(s *Store) error { return s.file.Close() }
 
+// BucketName is the name of a space in the file.
+var BucketName = bucketName
+
 // FormatRecord is what the file holds as the format's version.
 var FormatRecord = formatRecord

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -199,5 +200,89 @@ func TestViewAwaitsFlush(t *testing.T) {
 				t.Errorf("View = %v, want %v, the outcome of the flush", err, outcome)
 			}
 		})
+	}
+}
+
+// TestTurnMeetsContext ends the context of a waiting Update just before it
+// gets its turn: the turn must not be lost.
+func TestTurnMeetsContext(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	s := open(t, t.TempDir())
+	defer s.Close()
+	for range 50 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		err := s.Update(t.Context(), func(tx store.Tx) error {
+			go func() {
+				done <- s.Update(ctx, func(tx store.Tx) error { return put(tx, "late") })
+			}()
+			for s.Stats().Waiting == 0 {
+				runtime.Gosched()
+			}
+			cancel()
+			return put(tx, "k")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestGivingUpLeavesTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, t.TempDir())
+		defer s.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		err := s.Update(t.Context(), func(tx store.Tx) error {
+			for range 3 {
+				wg.Go(func() {
+					err := s.Update(ctx, func(store.Tx) error { return nil })
+					if !errors.Is(err, context.Canceled) {
+						t.Errorf("Update whose context ended = %v, want context.Canceled", err)
+					}
+				})
+			}
+			synctest.Wait()
+			wantWaiting(t, s, 3)
+			cancel()
+			wg.Wait()
+			wantWaiting(t, s, 0)
+			return put(tx, "k")
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		wantWaiting(t, s, 0)
+	})
+}
+
+// wantWaiting demands a length of the queue.
+func wantWaiting(t *testing.T, s *boltstore.Store, want int) {
+	t.Helper()
+	if got := s.Stats().Waiting; got != want {
+		t.Errorf("Stats().Waiting = %d, want %d", got, want)
+	}
+}
+
+func TestTransactionIsOverAfterItsFunction(t *testing.T) {
+	s := open(t, writeSamples(t))
+	defer s.Close()
+	var kept store.Tx
+	err := s.Update(t.Context(), func(tx store.Tx) error {
+		kept = tx
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kept.Get("a", store.Cells, []byte("key-0000")); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("Get after the transaction = %v, want ErrClosed", err)
+	}
+	if err := put(kept, "late"); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("Put after the transaction = %v, want ErrClosed", err)
 	}
 }

@@ -136,8 +136,31 @@ func syncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// openFile opens and locks the file. bbolt panics on damaged ones.
-func openFile(file string, opts Options) (db *bbolt.DB, f *os.File, err error) {
+// openFile opens and locks the file. While it waits for the lock, another file
+// may take that name (see [Compact]).
+func openFile(file string, opts Options) (*bbolt.DB, *os.File, error) {
+	for {
+		db, f, err := lockFile(file, opts)
+		if err != nil {
+			return nil, nil, err
+		}
+		mine, errMine := f.Stat()
+		named, errNamed := os.Stat(file)
+		if err := errors.Join(errMine, errNamed); err != nil {
+			return nil, nil, errors.Join(err, db.Close())
+		}
+		if os.SameFile(mine, named) {
+			return db, f, nil
+		}
+		if err := db.Close(); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// lockFile opens and locks the file that has the name now. bbolt panics on
+// damaged ones.
+func lockFile(file string, opts Options) (db *bbolt.DB, f *os.File, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {

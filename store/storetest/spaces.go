@@ -39,7 +39,7 @@ func spacesListed(s *subject) error {
 }
 
 func spacesOddNames(s *subject) error {
-	names := []string{"\x00", "a", "a\x00", "a\x00b", "a\x01", "a\x01\x01", "ab", "aa", "\xff", "\xff\xff", "日本", strings.Repeat("z", store.MaxSpace)}
+	names := []string{"\x00", "a", "a\x00", "a\x00b", "a\x01", "a\x01\x01", "ab", "aa", "\xff", "\xff\xff", "日本", strings.Repeat("z", store.MaxSpace), strings.Repeat("\xff", store.MaxSpace)}
 	for _, name := range names {
 		if err := s.put(name, store.Cells, "k", name, "", name); err != nil {
 			return err

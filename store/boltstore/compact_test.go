@@ -1,0 +1,90 @@
+package boltstore_test
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/joinery-crdt/joinery/store"
+	"github.com/joinery-crdt/joinery/store/boltstore"
+)
+
+func TestCompact(t *testing.T) {
+	dir := writeSamples(t)
+	s := open(t, dir)
+	grow := s.Update(t.Context(), func(tx store.Tx) error { return tx.Put("c", store.Log, nil, make([]byte, 5<<20)) })
+	shrink := s.Update(t.Context(), func(tx store.Tx) error { return tx.Delete("c", store.Log, nil) })
+	if err := errors.Join(grow, shrink); err != nil {
+		t.Fatal(err)
+	}
+	if err := boltstore.Compact(dir, boltstore.Options{Timeout: 1}); !errors.Is(err, store.ErrLocked) {
+		t.Errorf("Compact of an open store = %v, want ErrLocked", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := boltstore.Compact(dir, boltstore.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(content(t, dir)); n > 1<<20 {
+		t.Errorf("the file has %d bytes after Compact, want less than 1 MiB", n)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("Compact leaves %v, %v", entries, err)
+	}
+	s = open(t, dir)
+	defer s.Close()
+	if err := s.View(t.Context(), scanSamples); err != nil {
+		t.Error(err)
+	}
+	if err := s.Update(t.Context(), func(tx store.Tx) error { return put(tx, "k") }); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCompactDamaged(t *testing.T) {
+	dir := writeSamples(t)
+	flip(t, dir, os.Getpagesize()+20, 1)
+	before := content(t, dir)
+	if err := boltstore.Compact(dir, boltstore.Options{}); err == nil || !isDamage(err) {
+		t.Errorf("Compact of a damaged store = %v, want an error about damage", err)
+	}
+	if string(before) != string(content(t, dir)) {
+		t.Error("Compact changed a damaged store")
+	}
+}
+
+// TestOpenAwaitsCompact lets an Open wait for the lock of a file that is
+// replaced meanwhile: what it writes must go to the new one.
+func TestOpenAwaitsCompact(t *testing.T) {
+	dir := writeSamples(t)
+	s := open(t, dir)
+	opened := make(chan *boltstore.Store)
+	go func() {
+		waiting, err := boltstore.Open(dir, boltstore.Options{Timeout: time.Minute})
+		if err != nil {
+			t.Error(err)
+		}
+		opened <- waiting
+	}()
+	old := content(t, dir)
+	if err := errors.Join(os.Remove(fileIn(dir)), os.WriteFile(fileIn(dir), old, 0o600), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	waiting := <-opened
+	err := waiting.Update(t.Context(), func(tx store.Tx) error { return put(tx, "late") })
+	if err := errors.Join(err, waiting.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir)
+	defer s.Close()
+	err = s.View(t.Context(), func(r store.Reader) error {
+		_, err := r.Get("a", store.Cells, []byte("late"))
+		return err
+	})
+	if err != nil {
+		t.Errorf("what was written after the wait: %v", err)
+	}
+}
