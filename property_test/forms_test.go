@@ -62,6 +62,26 @@ func elements(ops []op, present func(of []op) bool) string {
 
 func sorted(names iter.Seq[string]) string { return strings.Join(slices.Sorted(names), " ") }
 
+// readSet renders a set, and more than its elements if it contradicts itself.
+func readSet(s interface {
+	All() iter.Seq[string]
+	Has(string) bool
+	Len() int
+},
+) string {
+	var has []string
+	for _, name := range []string{"e0", "e1", "e2"} {
+		if s.Has(name) {
+			has = append(has, name)
+		}
+	}
+	all := sorted(s.All())
+	if other := sorted(slices.Values(has)); other != all || s.Len() != len(has) {
+		return fmt.Sprintf("All %q, Has %q, Len %d", all, other, s.Len())
+	}
+	return all
+}
+
 // unmarshal returns a decoder of a type that has UnmarshalBinary.
 func unmarshal[T any, P interface {
 	*T
@@ -81,7 +101,7 @@ var gset = form[*crdt.GSet[string]]{
 	verbs:  []string{"add"},
 	bottom: func() *crdt.GSet[string] { return &crdt.GSet[string]{} },
 	apply:  func(s *crdt.GSet[string], o op) (*crdt.GSet[string], error) { return s.Add(o.element), nil },
-	read:   func(s *crdt.GSet[string]) string { return sorted(s.All()) },
+	read:   func(s *crdt.GSet[string]) string { return readSet(s) },
 	define: func(ops []op) string { return elements(ops, func([]op) bool { return true }) },
 	decode: unmarshal[crdt.GSet[string]],
 }
@@ -95,7 +115,7 @@ var twoPSet = form[*crdt.TwoPSet[string]]{
 		}
 		return s.Remove(o.element), nil
 	},
-	read: func(s *crdt.TwoPSet[string]) string { return sorted(s.All()) },
+	read: func(s *crdt.TwoPSet[string]) string { return readSet(s) },
 	// Added, and no remove has seen any add of it.
 	define: func(ops []op) string {
 		return elements(ops, func(of []op) bool {
@@ -115,7 +135,7 @@ var orSet = form[*crdt.ORSet[string]]{
 		}
 		return s.Remove(o.origin, o.element), nil
 	},
-	read: func(s *crdt.ORSet[string]) string { return sorted(s.All()) },
+	read: func(s *crdt.ORSet[string]) string { return readSet(s) },
 	// Some add has been seen by no remove.
 	define: func(ops []op) string {
 		return elements(ops, func(of []op) bool { return len(unseen(only(of, "add"), only(of, "remove"))) > 0 })
@@ -132,7 +152,7 @@ var rwSet = form[*crdt.RWSet[string]]{
 		}
 		return s.Remove(o.origin, o.element), nil
 	},
-	read: func(s *crdt.RWSet[string]) string { return sorted(s.All()) },
+	read: func(s *crdt.RWSet[string]) string { return readSet(s) },
 	// Added, and every remove has been seen by some add.
 	define: func(ops []op) string {
 		return elements(ops, func(of []op) bool {
