@@ -346,10 +346,7 @@ func (o *offer) stage(b *batch) error {
 			o.err = s.bad
 			return nil
 		}
-		if err := o.stageOne(b, s, c.Change); err != nil {
-			o.err = err
-			return nil
-		}
+		o.stageOne(b, s, c.Change)
 	}
 	for name, r := range o.results {
 		st := b.stageOf(o.node.Space(name))
@@ -360,7 +357,10 @@ func (o *offer) stage(b *batch) error {
 	return nil
 }
 
-func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) error {
+// errUnreadable: a change cannot be applied because a cell cannot be read.
+var errUnreadable = errors.New("node: stored cell unreadable")
+
+func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) {
 	r, ok := o.results[s.name]
 	if !ok {
 		r = &offerResult{heads: make(map[merge.Origin]uint64)}
@@ -368,8 +368,7 @@ func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) error {
 	}
 	err := b.stageOf(s).Offer(c)
 	r.heads[c.Dot.Origin] = 0
-	refusal, refused := errors.AsType[*crdtsync.RefusedError](err)
-	switch {
+	switch refusal, refused := errors.AsType[*crdtsync.RefusedError](err); {
 	case err == nil:
 		r.applied++
 	case errors.Is(err, crdtsync.ErrDuplicate):
@@ -380,9 +379,9 @@ func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) error {
 		r.refused = append(r.refused, err)
 		s.noteRefused(refusal)
 	default:
-		return err
+		r.refused = append(r.refused, err)
+		s.noteRefused(&crdtsync.RefusedError{Dot: c.Dot, Kind: errUnreadable, Reason: err.Error()})
 	}
-	return nil
 }
 
 func (o *offer) finish(err error) {

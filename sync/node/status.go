@@ -123,7 +123,7 @@ func (s *Space) addStatus(st *Status) {
 	}
 	for _, o := range slices.SortedFunc(maps.Keys(s.refused), merge.Origin.Compare) {
 		e := s.refused[o]
-		st.Problems = append(st.Problems, Problem{Code: refusalCode(e), Space: s.name, Cause: e.Error(), Action: refusalAction(e)})
+		st.Problems = append(st.Problems, Problem{Code: refusalCode(e), Space: s.name, Cause: e.Error(), Action: s.refusalAction(e)})
 	}
 	if s.diverged {
 		st.Problems = append(st.Problems, Problem{
@@ -140,16 +140,23 @@ func refusalCode(e *crdtsync.RefusedError) string {
 		return "origin_forked"
 	case crdtsync.ErrFuture:
 		return "future_change"
+	case errUnreadable:
+		return "store_error"
 	}
 	return "change_rejected"
 }
 
-func refusalAction(e *crdtsync.RefusedError) string {
+func (s *Space) refusalAction(e *crdtsync.RefusedError) string {
 	switch e.Kind {
 	case crdtsync.ErrForked:
+		if e.Dot.Origin == s.node.origin {
+			return "stop writing on this node, keep its data directory, and start it with an empty one"
+		}
 		return "find the device with that origin; it was copied or restored and must start from an empty data directory"
 	case crdtsync.ErrFuture:
 		return "set the clock of the device with that origin, or of this one; the change is taken when its time has come"
+	case errUnreadable:
+		return "check the disk; the change is asked for again, all others flow"
 	}
 	return "upgrade the device with that origin; its later changes are held back, all others flow"
 }
