@@ -41,7 +41,7 @@ type Change struct {
 	Dot  merge.Dot
 	Time hlc.Timestamp
 	Prev Hash        // of the origin's previous change; zero for the first
-	Deps []merge.Dot // heads of other origins that moved since the previous change, ascending
+	Deps []merge.Dot // of other origins, ascending; with Prev and what they depend on, all its author had seen
 	Ops  []CellOp    // at most one per cell, ascending by cell
 
 	raw []byte

@@ -14,10 +14,9 @@ type Head struct {
 	Seq  uint64
 	Hash Hash
 	Time hlc.Timestamp
-	// Since is how many changes this node itself had made in the space when
-	// the head last moved. Heads with Since equal to the node's own Seq are
-	// the dependencies of its next change.
-	Since uint64
+	// Tip says that no applied change depends on this one. A node's next
+	// change depends on the tips, and through them on everything.
+	Tip bool
 }
 
 // A Space is the in-memory state of one replicated space: what has been
@@ -29,7 +28,7 @@ type Space struct {
 	kinds crdt.Kinds
 
 	heads   map[merge.Origin]Head
-	moved   map[merge.Origin]struct{} // heads of others that moved since our own last change
+	tips    map[merge.Origin]struct{} // origins whose head is a tip
 	summary Summary
 	waiting waitingRoom
 }
@@ -59,16 +58,15 @@ type SpaceConfig struct {
 func NewSpace(cfg SpaceConfig) *Space {
 	s := &Space{
 		name: cfg.Name, self: cfg.Self, kinds: cfg.Kinds,
-		heads: cfg.Heads, moved: make(map[merge.Origin]struct{}), summary: cfg.Summary,
+		heads: cfg.Heads, tips: make(map[merge.Origin]struct{}), summary: cfg.Summary,
 		waiting: newWaitingRoom(cfg.MaxWaiting, cfg.MaxWaitingBytes),
 	}
 	if s.heads == nil {
 		s.heads = make(map[merge.Origin]Head)
 	}
-	own := s.heads[s.self].Seq
 	for o, h := range s.heads {
-		if o != s.self && (h.Since == own || own == 0) {
-			s.moved[o] = struct{}{}
+		if h.Tip {
+			s.tips[o] = struct{}{}
 		}
 	}
 	return s

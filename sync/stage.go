@@ -27,7 +27,7 @@ type Stage struct {
 	limit hlc.Timestamp
 
 	heads   map[merge.Origin]Head
-	moved   map[merge.Origin]struct{} // nil until it differs from the space's
+	tips    map[merge.Origin]struct{} // nil until it differs from the space's
 	touched map[string]*cell          // by stored key
 	log     []*Change
 	effects []Effect
@@ -135,18 +135,21 @@ func (st *Stage) cell(key CellKey) (*cell, error) {
 }
 
 // Author makes and applies the node's own next change, stamped at, out of ops,
-// which it keeps. It depends on everything that is applied, and at must be
+// which it keeps. It depends on everything that is applied, for which it names
+// the changes that no other applied change depends on. at must be
 // above [Stage.LastTime].
 func (st *Stage) Author(at hlc.Timestamp, ops []CellOp) (*Change, error) {
 	self := st.space.self
 	head := st.Head(self)
-	moved := st.moved
-	if moved == nil {
-		moved = st.space.moved
+	tips := st.tips
+	if tips == nil {
+		tips = st.space.tips
 	}
-	deps := make([]merge.Dot, 0, len(moved))
-	for o := range moved {
-		deps = append(deps, merge.Dot{Origin: o, Seq: st.Head(o).Seq})
+	deps := make([]merge.Dot, 0, len(tips))
+	for o := range tips {
+		if o != self {
+			deps = append(deps, merge.Dot{Origin: o, Seq: st.Head(o).Seq})
+		}
 	}
 	c, err := NewChange(merge.Dot{Origin: self, Seq: head.Seq + 1}, at, head.Hash, deps, ops)
 	if err != nil {
@@ -155,7 +158,6 @@ func (st *Stage) Author(at hlc.Timestamp, ops []CellOp) (*Change, error) {
 	if err := st.apply(c); err != nil {
 		return nil, err
 	}
-	st.moved = make(map[merge.Origin]struct{})
 	return c, nil
 }
 
@@ -294,19 +296,23 @@ func (st *Stage) admit(c *Change) error {
 	return nil
 }
 
-// advance moves the head of c's origin to c.
+// advance moves the head of c's origin to c, and makes c a tip in place of what
+// it depends on.
 func (st *Stage) advance(c *Change) {
 	o := c.Dot.Origin
-	was, own := st.Head(o), st.Head(st.space.self).Seq
-	if o == st.space.self {
-		own = c.Dot.Seq
-	} else {
-		if st.moved == nil {
-			st.moved = maps.Clone(st.space.moved)
-		}
-		st.moved[o] = struct{}{}
+	was := st.Head(o)
+	if st.tips == nil {
+		st.tips = maps.Clone(st.space.tips)
 	}
-	st.heads[o] = Head{c.Dot.Seq, c.Hash(), c.Time, own}
+	for _, dep := range c.Deps {
+		if h := st.Head(dep.Origin); h.Tip && h.Seq == dep.Seq {
+			h.Tip = false
+			st.heads[dep.Origin] = h
+			delete(st.tips, dep.Origin)
+		}
+	}
+	st.tips[o] = struct{}{}
+	st.heads[o] = Head{c.Dot.Seq, c.Hash(), c.Time, true}
 	st.summary.Applied.moveHead(o, was.Seq, c.Dot.Seq)
 	st.summary.Changes++
 	st.summary.LastTime = max(st.summary.LastTime, c.Time)
@@ -349,8 +355,8 @@ func same(a, b []byte) bool { return (a == nil) == (b == nil) && string(a) == st
 func (st *Stage) Commit() []Effect {
 	s := st.space
 	maps.Copy(s.heads, st.heads)
-	if st.moved != nil {
-		s.moved = st.moved
+	if st.tips != nil {
+		s.tips = st.tips
 	}
 	if st.waiting != nil {
 		s.waiting = *st.waiting

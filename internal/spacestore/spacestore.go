@@ -136,8 +136,11 @@ func logKey(d merge.Dot) []byte {
 func appendHead(b []byte, h crdtsync.Head) []byte {
 	b = binary.AppendUvarint(b, h.Seq)
 	b = binary.AppendUvarint(b, uint64(h.Time))
-	b = binary.AppendUvarint(b, h.Since)
-	return append(b, h.Hash[:]...)
+	tip := byte(0)
+	if h.Tip {
+		tip = 1
+	}
+	return append(append(b, tip), h.Hash[:]...)
 }
 
 func readHead(rec store.Record) (o merge.Origin, h crdtsync.Head, err error) {
@@ -146,7 +149,7 @@ func readHead(rec store.Record) (o merge.Origin, h crdtsync.Head, err error) {
 	}
 	copy(o[:], rec.Key)
 	r := varint.NewReader("head", rec.Value)
-	h.Seq, h.Time, h.Since = r.Uvarint(), hlc.Timestamp(r.Uvarint()), r.Uvarint()
+	h.Seq, h.Time, h.Tip = r.Uvarint(), hlc.Timestamp(r.Uvarint()), r.Byte() != 0
 	copy(h.Hash[:], r.Fixed(len(h.Hash)))
 	return o, h, r.Done()
 }

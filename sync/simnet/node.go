@@ -142,7 +142,7 @@ func (n *node) config(s *crdtsync.Space) crdtsync.SpaceConfig {
 		cfg.Heads[d.Origin] = s.Head(d.Origin)
 		if n.world.bugs.forgetDeps {
 			h := cfg.Heads[d.Origin]
-			h.Since = 0
+			h.Tip = false
 			cfg.Heads[d.Origin] = h
 		}
 	}
