@@ -46,10 +46,11 @@ func (s *linkSpace) ack(heads []merge.Dot) {
 }
 
 // stalled reports whether it is time to ask again: nothing came since the last
-// tick, and the pauses between requests double while that stays so.
+// tick. The pauses between requests double until something is applied: what
+// comes and is refused each time must not be asked for at every tick.
 func (s *linkSpace) stalled() bool {
 	if s.active {
-		s.backoff, s.waited = 0, 0
+		s.waited = 0
 		return false
 	}
 	if s.waited++; s.waited <= s.backoff {
