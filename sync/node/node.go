@@ -58,6 +58,10 @@ type Config struct {
 	Now func() time.Time
 	// NewOrigin makes the identity of a new store, nil for a random UUID.
 	NewOrigin func() merge.Origin
+	// Copied says that Store holds a copy of another node's store or a restored
+	// backup. It gets a new identity before anything else, so that no dot will
+	// ever name two changes. Set it for the first opening only.
+	Copied bool
 	// Logger receives what happens, nil for nowhere.
 	Logger *slog.Logger
 }
@@ -153,7 +157,7 @@ func (n *Node) loadOrigin(ctx context.Context) error {
 		n.origin, known, err = spacestore.Origin(r)
 		return err
 	})
-	if err != nil || known {
+	if err != nil || known && !n.cfg.Copied {
 		return err
 	}
 	n.origin = n.cfg.NewOrigin()

@@ -18,7 +18,7 @@ import (
 // open and on one that is reopened after every step: each change they make,
 // with its number, time, hash chain and dependencies, is the same byte for byte.
 func TestReopenedNodeIsTheSameNode(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		disk := new(memstore.Disk)
 		clock := time.UnixMilli(1_000_000)
 		config := func(s store.Store) node.Config {

@@ -326,7 +326,7 @@ func TestLargestTransaction(t *testing.T) {
 	write := func(size int) error {
 		return s.Update(t.Context(), func(tx *node.Tx) error { return node.LWW[[]byte]("o").Set(tx, make([]byte, size)) })
 	}
-	low, high := 0, crdtsync.MaxChange // fits, does not fit
+	low, high := crdtsync.MaxChange-1000, crdtsync.MaxChange // fits, does not fit
 	for low+1 < high {
 		before := s.Summary()
 		middle := (low + high) / 2
@@ -341,7 +341,7 @@ func TestLargestTransaction(t *testing.T) {
 			t.Fatalf("a value of %d bytes: %v", middle, err)
 		}
 	}
-	if low < crdtsync.MaxChange-200 {
+	if low < crdtsync.MaxChange-200 || write(low) != nil {
 		t.Errorf("the largest value has %d bytes, the limit of a change is %d", low, crdtsync.MaxChange)
 	}
 	other := open(t)
