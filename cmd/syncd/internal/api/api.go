@@ -17,6 +17,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
@@ -60,7 +62,7 @@ type server struct {
 }
 
 // maxWatches is how many watches run at a time.
-const maxWatches = 512
+const maxWatches = 256
 
 // Handler returns the API.
 func Handler(cfg Config) http.Handler {
@@ -75,8 +77,15 @@ func Handler(cfg Config) http.Handler {
 type handler func(w http.ResponseWriter, r *http.Request) error
 
 func (s *server) routes() http.Handler {
-	mux := http.NewServeMux()
-	for pattern, h := range map[string]handler{
+	inSpace := s.mux(map[string]handler{
+		"GET /objects":                  s.objects,
+		"GET /objects/{type}/{key...}":  s.object,
+		"POST /objects/{type}/{key...}": s.operate,
+		"POST /tx":                      s.transact,
+		"GET /watch":                    s.watch,
+		"GET /export":                   s.export,
+	})
+	mux := s.mux(map[string]handler{
 		"GET /livez":       s.live,
 		"GET /readyz":      s.ready,
 		"GET /v1/status":   s.status,
@@ -86,17 +95,40 @@ func (s *server) routes() http.Handler {
 		"GET /v1/peers":    s.peers,
 		"POST /v1/peers":   s.addPeer,
 		"DELETE /v1/peers": s.removePeer,
+	})
+	mux.Handle(spacePrefix, s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		return s.enterSpace(w, r, &fallback{inSpace, s})
+	}))
+	return &fallback{mux, s}
+}
 
-		"GET /v1/spaces/{space}/objects":                  s.objects,
-		"GET /v1/spaces/{space}/objects/{type}/{key...}":  s.object,
-		"POST /v1/spaces/{space}/objects/{type}/{key...}": s.operate,
-		"POST /v1/spaces/{space}/tx":                      s.transact,
-		"GET /v1/spaces/{space}/watch":                    s.watch,
-		"GET /v1/spaces/{space}/export":                   s.export,
-	} {
+func (s *server) mux(handlers map[string]handler) *http.ServeMux {
+	mux := http.NewServeMux()
+	for pattern, h := range handlers {
 		mux.Handle(pattern, s.answer(h))
 	}
-	return &fallback{mux, s}
+	return mux
+}
+
+// spacePrefix is what comes before the name of a space in a path.
+const spacePrefix = "/v1/spaces/"
+
+// enterSpace takes the space out of the path. A pattern could not: it matches no
+// name that is a slash.
+func (s *server) enterSpace(w http.ResponseWriter, r *http.Request, next http.Handler) error {
+	escaped, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), spacePrefix), "/")
+	space, err := url.PathUnescape(escaped)
+	if err != nil {
+		return v1.NewProblem(v1.BadRequest, err.Error(), "")
+	}
+	inner := r.Clone(r.Context())
+	inner.SetPathValue("space", space)
+	if inner.URL, err = url.Parse("/" + rest); err != nil {
+		return v1.NewProblem(v1.BadRequest, err.Error(), "")
+	}
+	inner.URL.RawQuery = r.URL.RawQuery
+	next.ServeHTTP(w, inner)
+	return nil
 }
 
 // answer turns a handler's error into a problem.
@@ -116,19 +148,24 @@ type fallback struct {
 
 // ServeHTTP implements [http.Handler].
 func (f *fallback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if _, pattern := f.mux.Handler(r); pattern != "" {
+	if f.knows(r) {
 		f.mux.ServeHTTP(w, r)
 		return
 	}
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 		probe := r.Clone(r.Context())
 		probe.Method = method
-		if _, pattern := f.mux.Handler(probe); pattern != "" {
+		if f.knows(probe) {
 			f.server.fail(w, r, v1.NewProblem(v1.MethodNotAllowed, r.Method+" is not for "+r.URL.Path, "use "+method))
 			return
 		}
 	}
-	f.server.fail(w, r, v1.NewProblem(v1.NotFound, "there is nothing at "+r.URL.Path, "the API begins at /v1/status"))
+	f.server.fail(w, r, v1.NewProblem(v1.NotFound, "there is nothing at "+r.RequestURI, "the API begins at /v1/status"))
+}
+
+func (f *fallback) knows(r *http.Request) bool {
+	_, pattern := f.mux.Handler(r)
+	return pattern != ""
 }
 
 // Server returns an http.Server for the handler, with limits on what it waits
