@@ -32,10 +32,10 @@ func (e everything) Contains(d merge.Dot) bool { return e.always || e.write.Cont
 		Check: history,
 	},
 	{
-		Name:  "two-phase-takes-back",
+		Name:  "two-phase-first-stage-stays",
 		File:  "crdt/latticekind.go",
 		Old:   "if from.stage <= p.stage {",
-		New:   "if from.stage == p.stage {",
+		New:   "if from.stage <= p.stage || p.stage != 0 {",
 		Check: history,
 	},
 	{

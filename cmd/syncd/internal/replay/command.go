@@ -23,6 +23,7 @@ type Options struct {
 	Daemons int    // 0 for none
 	Kills   int
 	Seed    uint64
+	Fresh   bool // every replica begins with an empty store
 }
 
 // Command returns `syncd replay`.
@@ -33,7 +34,9 @@ func Command() *cobra.Command {
 		Short: "Replay a recorded multi-writer history through real nodes",
 		Long: `Replay runs a recorded history of many writers through one real node per
 writer. An event sees its ancestors and nothing else: what its parents saw is
-brought to it as drop files, shuffled and repeated on the way. The results are
+brought to it as drop files, shuffled and repeated on the way. A new writer
+begins with a copy of the store of one that saw nothing else either, and takes
+an origin of its own; with --fresh it begins with nothing. The results are
 printed as JSON; with --expect they are compared with a file, and the command
 fails with a list of what differs.
 
@@ -53,6 +56,7 @@ results and with the same bytes.`,
 	f.StringVar(&o.Expect, "expect", "", "file of expected `results` to compare with")
 	f.IntVar(&o.Daemons, "daemons", 0, "scatter the changes over this `many` real daemons")
 	f.IntVar(&o.Kills, "kills", 24, "with --daemons: `how` often a daemon is killed on the way")
+	f.BoolVar(&o.Fresh, "fresh", false, "let every replica begin with an empty store instead of a copy of another's")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides the shuffling, the parts and the kills")
 	return cmd
 }
@@ -69,7 +73,8 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(300))
 	began := time.Now()
-	full, err := Replay(ctx, h, o.Seed, nil)
+	logf := func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) }
+	full, err := Replay(ctx, h, Cast{Seed: o.Seed, Fresh: o.Fresh, Log: logf})
 	if err != nil {
 		return err
 	}
@@ -78,7 +83,7 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "replayed %d events of %d replicas in %s\n", results.Events, results.Replicas, time.Since(began).Round(time.Millisecond))
+	logf("replayed %d events of %d replicas in %s", results.Events, results.Replicas, time.Since(began).Round(time.Millisecond))
 	if o.Expect != "" {
 		err = results.Compare(o.Expect)
 	}

@@ -6,12 +6,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/merge"
 	"github.com/joinery-crdt/joinery/store/memstore"
 	"github.com/joinery-crdt/joinery/sync/node"
@@ -27,7 +28,7 @@ const maxPaths = 150
 // cast is the nodes of a running replay.
 type cast struct {
 	history *History
-	kinds   crdt.Kinds
+	setup   Cast
 	carrier *carrier
 	nodes   map[int]*replica // by replica, those that are still needed
 	lastUse map[int]int      // replica -> last event that needs it
@@ -40,18 +41,30 @@ type cast struct {
 
 // replica is one writer of the history.
 type replica struct {
+	disk  *memstore.Disk
 	node  *node.Node
 	space *node.Space
 	now   time.Time // its wall clock
 	at    []uint32  // what it has seen, by replica
 }
 
+// A Cast says how the nodes of a replay are set up. The zero Cast is usable.
+type Cast struct {
+	// Seed decides how the carrier shuffles and repeats.
+	Seed uint64
+	// Fresh makes every replica begin with an empty store. Otherwise it begins
+	// as people often set up a device: with a copy of another one's store, the
+	// fullest that has seen nothing it may not see, under an origin of its own.
+	Fresh bool
+	// Log, if set, is told how far the replay is.
+	Log func(format string, args ...any)
+}
+
 // Replay runs the history through one node per replica and returns a node that
-// has seen all of it. The seed decides how the carrier shuffles and repeats.
-// kinds is what the nodes use for types, nil for the built-in ones.
-func Replay(ctx context.Context, h *History, seed uint64, kinds crdt.Kinds) (*node.Node, error) {
+// has seen all of it.
+func Replay(ctx context.Context, h *History, setup Cast) (*node.Node, error) {
 	c := &cast{
-		history: h, kinds: kinds, carrier: newCarrier(seed),
+		history: h, setup: setup, carrier: newCarrier(setup.Seed),
 		nodes: make(map[int]*replica), lastUse: make(map[int]int),
 		seen: make([][]uint32, len(h.Events)), needed: make([]int, len(h.Events)),
 	}
@@ -67,10 +80,13 @@ func Replay(ctx context.Context, h *History, seed uint64, kinds crdt.Kinds) (*no
 		c.origins = append(c.origins, originOf(id))
 	}
 	var err error
-	if c.union, err = c.open(ctx, -1); err != nil {
+	if c.union, err = c.open(ctx, -1, nil); err != nil {
 		return nil, err
 	}
 	for i := range h.Events {
+		if setup.Log != nil && i > 0 && i%5000 == 0 {
+			setup.Log("replayed %d of %d events", i, len(h.Events))
+		}
 		if err := c.play(ctx, &h.Events[i]); err != nil {
 			c.union.node.Close()
 			return nil, fmt.Errorf("replay: event %d of replica %d: %w", i, h.Events[i].Replica, err)
@@ -85,12 +101,21 @@ func (c *cast) close() {
 	}
 }
 
-// open starts the node of a replica; -1 stands for the one that sees all.
-func (c *cast) open(ctx context.Context, id int) (*replica, error) {
-	r := &replica{at: make([]uint32, c.history.Replicas)}
+// open starts the node of a replica, on a copy of another one's store if that is
+// not nil; -1 stands for the node that sees all.
+func (c *cast) open(ctx context.Context, id int, from *replica) (*replica, error) {
+	r := &replica{disk: &memstore.Disk{}, at: make([]uint32, c.history.Replicas)}
+	if from != nil {
+		r.disk = from.disk.Clone()
+		copy(r.at, from.at)
+	}
+	st, err := memstore.Open(r.disk)
+	if err != nil {
+		return nil, err
+	}
 	n, err := node.Open(ctx, node.Config{
-		Store: memstore.New(),
-		Kinds: c.kinds,
+		Store:  st,
+		Copied: from != nil,
 		// The clocks of a history were never compared with each other: any
 		// drift is taken.
 		MaxDrift:  200 * 365 * 24 * time.Hour,
@@ -104,6 +129,39 @@ func (c *cast) open(ctx context.Context, id int) (*replica, error) {
 	return r, nil
 }
 
+// fullest returns the running replica that has seen most of what the parents of
+// e saw and nothing else, nil if there is none.
+func (c *cast) fullest(e *Event) *replica {
+	if c.setup.Fresh {
+		return nil
+	}
+	may := make([]uint32, c.history.Replicas)
+	for _, p := range e.Parents {
+		for i, seq := range c.seen[p] {
+			may[i] = max(may[i], seq)
+		}
+	}
+	var best *replica
+	most := uint64(0)
+	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
+		if n, ok := within(c.nodes[id].at, may); ok && n > most {
+			best, most = c.nodes[id], n
+		}
+	}
+	return best
+}
+
+// within returns the number of changes in a vector, if all are in may.
+func within(at, may []uint32) (n uint64, ok bool) {
+	for i, seq := range at {
+		if seq > may[i] {
+			return 0, false
+		}
+		n += uint64(seq)
+	}
+	return n, true
+}
+
 // originOf returns the origin of a replica: the same in every run.
 func originOf(id int) merge.Origin {
 	return merge.Origin(uuid.NewSHA1(uuid.NameSpaceOID, binary.BigEndian.AppendUint64([]byte("joinery replay "), uint64(id))))
@@ -115,7 +173,7 @@ func (c *cast) play(ctx context.Context, e *Event) error {
 	r, ok := c.nodes[e.Replica]
 	if !ok {
 		var err error
-		if r, err = c.open(ctx, e.Replica); err != nil {
+		if r, err = c.open(ctx, e.Replica, c.fullest(e)); err != nil {
 			return err
 		}
 		c.nodes[e.Replica] = r
