@@ -199,6 +199,7 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 			h, err := ReadHeader(raw)
 			if err == nil {
 				s.out.Skip(h.Dot)
+				s.noteOffered(h.Dot)
 				if h.Dot.Seq < l.local.Head(s.name, h.Dot.Origin) {
 					continue
 				}
@@ -252,7 +253,6 @@ func (l *Link) Moved(space string, heads []merge.Dot) (r Ready) {
 func (l *Link) Done(space string, applied []merge.Dot, refused []error) (r Ready) {
 	l.withSpace(space, &r, func(s *linkSpace) {
 		if len(applied) > 0 {
-			s.backoff = 0
 			r.Send = append(r.Send, &Ack{space, applied})
 		}
 		for _, err := range refused {
@@ -305,7 +305,10 @@ func (l *Link) tickSpace(s *linkSpace, r *Ready) {
 		s.told, s.repeat = mine, false
 		r.Send = append(r.Send, &Frontier{s.name, mine.Applied, mine.Cells, mine.Changes, mine.Unread})
 	}
-	if !s.answered || !level && s.stalled() {
+	if level {
+		s.settled()
+	}
+	if !s.answered || !level && s.stalled(l.local) {
 		r.Send = append(r.Send, l.subscribe(s))
 	}
 	s.active = false

@@ -1,6 +1,8 @@
 package sync
 
 import (
+	"maps"
+
 	"github.com/joinery-crdt/joinery/merge"
 )
 
@@ -22,12 +24,23 @@ type linkSpace struct {
 	told      Summary   // last said
 	repeat    bool      // and to be said again: who asks may not have heard it
 	active    bool      // changes came since the last tick
-	backoff   int       // ticks between two requests while nothing comes
+	backoff   int       // ticks between two requests that bring nothing
 	waited    int       // ticks since the last request
+	// What the peer has sent, by origin: since the last tick, and before it
+	// without having been applied yet.
+	offered, unmet map[merge.Origin]uint64
 }
 
+const (
+	maxBackoff = 63   // ticks
+	maxUnmet   = 1024 // origins; no more are needed to see that there is a gap
+)
+
 func newLinkSpace(name string) *linkSpace {
-	return &linkSpace{name: name, acked: &merge.VersionVector{}, backoff: 1}
+	return &linkSpace{
+		name: name, acked: &merge.VersionVector{}, backoff: 1,
+		offered: make(map[merge.Origin]uint64), unmet: make(map[merge.Origin]uint64),
+	}
 }
 
 // reset starts sending over from what the peer says it has, and returns the
@@ -45,19 +58,50 @@ func (s *linkSpace) ack(heads []merge.Dot) {
 	}
 }
 
-// stalled reports whether it is time to ask again: nothing came since the last
-// tick. The pauses between requests double until something is applied: what
-// comes and is refused each time must not be asked for at every tick.
-func (s *linkSpace) stalled() bool {
-	if s.active {
-		s.waited = 0
+// noteOffered notes that the peer has sent d.
+func (s *linkSpace) noteOffered(d merge.Dot) {
+	if len(s.offered) < maxUnmet {
+		s.offered[d.Origin] = max(s.offered[d.Origin], d.Seq)
+	}
+}
+
+// gap reports whether something that the peer sent before the last tick is
+// still not applied: a change before it was lost, or it was refused.
+func (s *linkSpace) gap(local Local) bool {
+	applied := func(o merge.Origin, seq uint64) bool { return seq <= local.Head(s.name, o) }
+	maps.DeleteFunc(s.unmet, applied)
+	gap := len(s.unmet) > 0
+	for o, seq := range s.offered {
+		if !applied(o, seq) && len(s.unmet) < maxUnmet {
+			s.unmet[o] = max(s.unmet[o], seq)
+		}
+	}
+	clear(s.offered)
+	return gap
+}
+
+// stalled reports whether it is time to ask again: there is a gap, or nothing
+// came since the last tick. The pauses between requests double while that stays
+// so: what comes and is refused each time must not be asked for at every tick. A
+// peer that sends without gaps is asked now and then all the same, because what
+// it sends does not show what was lost of other origins.
+func (s *linkSpace) stalled(local Local) bool {
+	pause := s.backoff
+	if gap := s.gap(local); s.active && !gap {
+		s.backoff, pause = 0, maxBackoff
+	}
+	if s.waited++; s.waited <= pause {
 		return false
 	}
-	if s.waited++; s.waited <= s.backoff {
-		return false
-	}
-	s.backoff, s.waited = min(2*s.backoff+1, 63), 0
+	s.backoff, s.waited = min(2*s.backoff+1, maxBackoff), 0
 	return true
+}
+
+// settled notes that there is nothing to ask for.
+func (s *linkSpace) settled() {
+	s.backoff, s.waited = 1, 0
+	clear(s.offered)
+	clear(s.unmet)
 }
 
 // Next returns the next data frame for the peer, nil when it has been sent

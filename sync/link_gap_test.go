@@ -1,0 +1,80 @@
+package sync_test
+
+import (
+	"testing"
+
+	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/hlc"
+	"github.com/joinery-crdt/joinery/merge"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+)
+
+// asks runs ticks of a link to a peer that sends one change of each origin
+// before every tick, and returns the ticks at which the link asked again. An
+// origin of which applies says no is not applied.
+func asks(t *testing.T, ticks int, applies func(o merge.Origin) bool, origins ...merge.Origin) (at []int) {
+	t.Helper()
+	p := newPair()
+	p.exchange(p.b.Start(), p.a.Start(), nothing)
+	heads := &merge.VersionVector{}
+	for tick := range ticks {
+		p.a.Step(&crdtsync.Frontier{Space: "s", Changes: 1 << 40, Applied: crdtsync.Fingerprint{1}})
+		for _, o := range origins {
+			d := merge.Dot{Origin: o, Seq: uint64(tick + 2)}
+			if applies(o) {
+				heads.Raise(d)
+			}
+			p.a.Step(&crdtsync.Changes{Space: "s", Changes: [][]byte{encoded(t, d)}})
+		}
+		p.nodeA.heads = heads.Sorted()
+		p.a.Done("s", p.nodeA.heads, nil)
+		for _, f := range p.a.Tick().Send {
+			if _, ok := f.(*crdtsync.Subscribe); ok {
+				at = append(at, tick)
+			}
+		}
+	}
+	return at
+}
+
+func encoded(t *testing.T, d merge.Dot) []byte {
+	t.Helper()
+	op := crdtsync.CellOp{Cell: crdtsync.CellKey{Object: "k", Kind: "gset", Element: "\x61x"}, Op: crdt.Op{Put: true}}
+	c, err := crdtsync.NewChange(d, hlc.Timestamp(d.Seq), crdtsync.Hash{}, nil, []crdtsync.CellOp{op})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Bytes()
+}
+
+var (
+	flowing = merge.Origin{7}
+	held    = merge.Origin{8}
+)
+
+func notHeld(o merge.Origin) bool { return o != held }
+
+// TestGapIsAskedForWhileOthersFlow: the first change of one origin was lost, and
+// the peer never falls silent.
+func TestGapIsAskedForWhileOthersFlow(t *testing.T) {
+	const ticks = 100
+	at := asks(t, ticks, notHeld, flowing, held)
+	if len(at) == 0 || at[0] > 3 {
+		t.Errorf("asked again at ticks %v, want the first within 3", at)
+	}
+	if len(at) > 8 {
+		t.Errorf("asked again at ticks %v, want pauses that double", at)
+	}
+}
+
+// TestFlowIsNotAskedFor: nothing is missing that the peer has shown.
+func TestFlowIsNotAskedFor(t *testing.T) {
+	const ticks = 130
+	at := asks(t, ticks, notHeld, flowing)
+	if len(at) == 0 {
+		t.Errorf("in %d ticks the link never asked, want it now and then", ticks)
+	}
+	if len(at) > 2 {
+		t.Errorf("asked again at ticks %v although everything flows, want 2 at most", at)
+	}
+}
