@@ -16,6 +16,9 @@ func (w *world) finish() {
 		rest = lossyTicks
 	}
 	bound := w.waitForClocks() + rest
+	if w.knobs.Busy {
+		w.keepWriting(bound)
+	}
 	ticks := w.run(bound, w.level)
 	w.coverage[SeenHealTicks] = max(w.coverage[SeenHealTicks], ticks)
 	if w.failure == nil && !w.level() {
@@ -47,6 +50,42 @@ func (w *world) heal() {
 			w.block(n, peer, false)
 		}
 	}
+}
+
+// keepWriting has every node go on writing with every heartbeat, and demands
+// that what was written before the healing gets everywhere all the same.
+func (w *world) keepWriting(bound int) {
+	var before []bitset
+	for _, h := range w.histories {
+		before = append(before, h.required())
+	}
+	g := newGenerator(w)
+	g.r = w.random("writing", 0)
+	ticks := w.run(bound, func() bool {
+		if w.everywhere(before) {
+			return true
+		}
+		for _, n := range w.nodes {
+			space, ops := g.transaction(n)
+			w.do(Step{Do: Write, Node: n.id, Space: space, Ops: ops})
+		}
+		return false
+	})
+	if w.failure == nil && !w.everywhere(before) {
+		w.violate(Liveness, "while the nodes go on writing, %s", w.describeStuck(ticks))
+	}
+}
+
+// everywhere reports whether all nodes claim the given changes of each space.
+func (w *world) everywhere(changes []bitset) bool {
+	for i := range w.histories {
+		for _, n := range w.nodes {
+			if changes[i].missing(n.claimed(i)) >= 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // run lets time pass, heartbeat by heartbeat, until done or the bound is

@@ -61,6 +61,7 @@ type Knobs struct {
 	Late        bool  // the last node joins later
 	Older       bool  // the last node does not know a kind
 	Lossy       bool  // frames go on being lost after healing
+	Busy        bool  // nodes go on writing after healing
 
 	Keys, Elements int // sizes of the pools that the workload draws from
 	MaxOps         int // of one transaction
@@ -108,6 +109,7 @@ func (k *Knobs) drawMachines(r *rand.Rand) {
 	maybe(r, 5, func() { k.Late = true })
 	maybe(r, 6, func() { k.Older = true })
 	maybe(r, 12, func() { k.Large = true })
+	maybe(r, 3, func() { k.Busy = true })
 }
 
 // maybe calls fn once in n.
@@ -129,7 +131,7 @@ func (k Knobs) String() string {
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"late join", k.Late}, {"older node", k.Older}, {"large values", k.Large}, {"loss goes on", k.Lossy}} {
+	}{{"late join", k.Late}, {"older node", k.Older}, {"large values", k.Large}, {"loss goes on", k.Lossy}, {"writes go on", k.Busy}} {
 		if f.on {
 			b.WriteString(", " + f.name)
 		}
