@@ -2,7 +2,7 @@
 # race detector), nothing else.
 
 .DEFAULT_GOAL := build
-.PHONY: build test lint unit fuzz cross nested sim bench demo fmt
+.PHONY: build test lint unit fuzz cross nested sim replay mutants bench demo fmt
 
 FUZZTIME ?= 5s
 TOOL      = go tool -modfile=tools/go.mod
@@ -11,7 +11,7 @@ build: ## compile everything
 	go build ./...
 
 # The suite comes last, so that the run ends with go test's own lines.
-test: lint cross nested fuzz sim unit ## everything that CI checks
+test: lint cross nested fuzz sim replay mutants unit ## everything that CI checks
 
 unit: ## the root module's tests under the race detector
 	go test -race -timeout 20m ./...
@@ -34,12 +34,20 @@ cross: ## build for every promised platform
 nested: ## vet and test the nested modules
 	tools/nested.sh
 
-# A bounded run of the simulator. FILL IN: set SIM to the command, for example
-#   SIM = go run ./cmd/joinery-sim -seeds 2000 -steps 500
-# and delete this line and the branch for an empty SIM.
-SIM ?=
-sim: ## a bounded run of the simulator
-	$(if $(SIM),$(SIM),@echo "sim: no simulator command yet")
+SIM ?= go run ./cmd/joinery-sim -seeds 2000 -steps 500
+sim: ## a bounded run of the simulator; it prints its seeds
+	$(SIM)
+
+# The input lies beside the checkout.
+HISTORIES ?= ../shared/data/histories
+HISTORY   ?= automerge-repo
+KILLS     ?= 24
+replay: ## recorded history through real nodes, then over three daemons with kills
+	go run ./cmd/syncd replay $(HISTORIES)/$(HISTORY).ndjson.gz \
+		--expect $(HISTORIES)/$(HISTORY).expected.json --daemons 3 --kills $(KILLS)
+
+mutants: ## plant bugs, one at a time, and demand that each is found
+	go -C tools run ./mutants
 
 bench: ## benchmarks; compare two runs with: go tool -modfile=tools/go.mod benchstat old new
 	go test -run '^$$' -bench . -benchmem -count 6 ./...
