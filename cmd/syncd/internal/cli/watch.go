@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/client"
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 )
 
@@ -29,6 +30,7 @@ func (a *app) watch() *cobra.Command {
 			}
 			defer w.Close()
 			fmt.Fprintf(cmd.ErrOrStderr(), "# watching %s%s\n", args[0], strings.TrimRight(" "+prefix, " "))
+			names := &writers{client: c, names: make(map[string]string)}
 			for ev, err := range w.Events(cmd.Context()) {
 				if errors.Is(err, context.Canceled) {
 					return nil
@@ -36,7 +38,7 @@ func (a *app) watch() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := a.showEvent(cmd, ev); err != nil {
+				if err := a.showEvent(cmd, ev, names); err != nil {
 					return err
 				}
 			}
@@ -45,14 +47,40 @@ func (a *app) watch() *cobra.Command {
 	}
 }
 
-func (a *app) showEvent(cmd *cobra.Command, ev v1.Event) error {
+// writers knows the names of the devices that write.
+type writers struct {
+	client *client.Client
+	names  map[string]string // by origin
+}
+
+// name returns what people call the writer of an event, or the beginning of its
+// origin if it is none of the peers.
+func (w *writers) name(ctx context.Context, ev v1.Event) string {
+	origin, _, _ := strings.Cut(ev.Change, "/")
+	if name, ok := w.names[origin]; ok {
+		return name
+	}
+	w.names[origin] = fmt.Sprintf("%.8s", origin)
+	st, err := w.client.Status(ctx)
+	if err != nil {
+		return w.names[origin]
+	}
+	for _, p := range st.Peers {
+		if p.Name != "" {
+			w.names[p.Origin] = p.Name
+		}
+	}
+	return w.names[origin]
+}
+
+func (a *app) showEvent(cmd *cobra.Command, ev v1.Event, names *writers) error {
 	out := cmd.OutOrStdout()
 	if a.json {
 		return printJSON(out, ev)
 	}
 	from := "here"
 	if !ev.Local {
-		from = "from " + ev.Change[:8]
+		from = "from " + names.name(cmd.Context(), ev)
 	}
 	_, err := fmt.Fprintf(out, "%s  %-12s  %-24s  %s\n", ev.Time.Local().Format(time.TimeOnly), ev.Key, Describe(ev), from)
 	if c := ev.Conflict; err == nil && c != nil {
