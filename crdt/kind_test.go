@@ -73,6 +73,7 @@ func TestCheckRefusesMalformedWrites(t *testing.T) {
 		{crdt.PNCounterKind, o[:], put(dot(1, 1), nil), "no share"},
 		{crdt.PNCounterKind, o[:], put(dot(1, 1), []byte{5, 2, 3}), "a truncated share"},
 		{crdt.PNCounterKind, o[:], put(dot(1, 1), []byte{1, 0, 2, 0}), "a baseline above its count"},
+		{crdt.PNCounterKind, o[:], put(dot(1, 1), []byte{0, 1, 0, 2}), "a lower baseline above its count"},
 		{crdt.PNCounterKind, o[:], put(dot(1, 1), unhex(t, "80808080808080808001 00 00 00")), "a count of 2^63"},
 		{crdt.PNCounterKind, o[:], put(dot(1, 1), []byte{0x80, 0, 0, 0, 0}), "an overlong number"},
 		{crdt.ORSetKind, a, put(dot(1, 1), added), "a payload"},

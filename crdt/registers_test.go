@@ -89,6 +89,9 @@ func TestCounterOverflow(t *testing.T) {
 			t.Fatalf("Add over 2^63-1 = %v, %v, want ErrOverflow and no change", delta, err)
 		}
 	}
+	if _, err := (crdt.Share{P: math.MaxUint64}).Add(1); !errors.Is(err, crdt.ErrOverflow) {
+		t.Errorf("Add to a share beyond 2^63-1 = %v, want ErrOverflow", err)
+	}
 	add(t, &a, originA, 1)
 	if _, err := b.Add(originB, math.MinInt64); !errors.Is(err, crdt.ErrOverflow) {
 		t.Errorf("Add(MinInt64) = %v, want ErrOverflow", err)
