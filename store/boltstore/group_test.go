@@ -286,3 +286,50 @@ func TestTransactionIsOverAfterItsFunction(t *testing.T) {
 		t.Errorf("Put after the transaction = %v, want ErrClosed", err)
 	}
 }
+
+// TestFailureAwaitsItsGroup lets an Update fail because of what a neighbour
+// wrote: its caller must not learn of that before it is durable.
+func TestFailureAwaitsItsGroup(t *testing.T) {
+	taken := errors.New("taken")
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, t.TempDir())
+		defer s.Close()
+		var wg sync.WaitGroup
+		begun, first, last := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		update := func(fn func(store.Tx) error, want error) {
+			if err := s.Update(t.Context(), fn); !errors.Is(err, want) {
+				t.Errorf("Update = %v, want %v", err, want)
+			}
+		}
+		wg.Go(func() {
+			update(func(tx store.Tx) error {
+				close(begun)
+				<-first
+				return put(tx, "k")
+			}, nil)
+		})
+		<-begun
+		failed := make(chan struct{})
+		wg.Go(func() {
+			update(func(tx store.Tx) error {
+				if _, err := tx.Get("a", store.Cells, []byte("k")); err != nil {
+					return err
+				}
+				return taken
+			}, taken)
+			close(failed)
+		})
+		synctest.Wait()
+		wg.Go(func() { update(func(store.Tx) error { <-last; return nil }, nil) })
+		synctest.Wait()
+		close(first)
+		synctest.Wait()
+		select {
+		case <-failed:
+			t.Error("an Update that saw its neighbour's write returned before the commit")
+		default:
+		}
+		close(last)
+		wg.Wait()
+	})
+}
