@@ -49,6 +49,7 @@ func Run(ctx context.Context, version string, args []string, stdout, stderr io.W
 	code := codeOf(err)
 	if !a.ran {
 		code = exit.Usage
+		a.json = a.json || slices.Contains(args, "--json") // the flags after a wrong one were not read
 	}
 	a.complain(stderr, cmd, err)
 	return code
@@ -146,6 +147,7 @@ var causes = []struct {
 	{store.ErrForeign, exit.Storage},
 	{store.ErrNewer, exit.Storage},
 	{daemon.ErrExposed, exit.Usage},
+	{daemon.ErrAddress, exit.Usage},
 	{jsonvalue.ErrJSON, exit.Usage},
 	{crdt.ErrValue, exit.Usage},
 }

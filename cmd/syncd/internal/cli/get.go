@@ -75,6 +75,9 @@ func (a *app) listObjects(cmd *cobra.Command, c *client.Client, space, prefix st
 	if err != nil {
 		return err
 	}
+	if len(found) == 0 {
+		return nothingIn(space, prefix)
+	}
 	if a.json {
 		return printJSON(cmd.OutOrStdout(), v1.Objects{Space: space, Objects: found})
 	}
@@ -83,6 +86,13 @@ func (a *app) listObjects(cmd *cobra.Command, c *client.Client, space, prefix st
 		fmt.Fprintf(t, "%s\t%s\n", o.Key, o.Kind)
 	}
 	return t.Flush()
+}
+
+func nothingIn(space, prefix string) error {
+	if prefix != "" {
+		return v1.NewProblem(v1.ObjectNotFound, fmt.Sprintf("the space %q holds nothing under %q", space, prefix), "see: syncd get "+space)
+	}
+	return v1.NewProblem(v1.NotFound, fmt.Sprintf("the space %q holds nothing", space), "see: syncd spaces")
 }
 
 // table aligns columns that are separated by tabs.

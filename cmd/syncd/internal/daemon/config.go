@@ -37,6 +37,8 @@ type Config struct {
 
 // Kinds of errors of the configuration.
 var (
+	// ErrAddress: the address is none.
+	ErrAddress = errors.New("daemon: malformed address")
 	// ErrListen: the address cannot be listened on.
 	ErrListen = errors.New("daemon: unusable address")
 	// ErrExposed: the address is one that other machines reach.
@@ -46,7 +48,7 @@ var (
 // A ListenError reports an address that the daemon does not listen on.
 type ListenError struct {
 	Address string
-	Kind    error // ErrListen or ErrExposed
+	Kind    error // ErrAddress, ErrListen or ErrExposed
 	Problem string
 }
 
@@ -62,7 +64,7 @@ func (e *ListenError) Is(target error) bool { return target == e.Kind }
 func checkListen(address string, allowRemote bool) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return &ListenError{address, ErrListen, "it is not host:port, such as " + DefaultListen}
+		return &ListenError{address, ErrAddress, "it is not host:port, such as " + DefaultListen}
 	}
 	if allowRemote || isLoopback(host) {
 		return nil

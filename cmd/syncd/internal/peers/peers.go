@@ -69,16 +69,26 @@ func Open(cfg Config, urls []string) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range listed {
-		m.kept[u] = true
-	}
-	for _, u := range append(listed, urls...) {
-		if err := m.open(u); err != nil {
-			m.Close()
-			return nil, err
-		}
+	if err := m.startAll(listed, urls); err != nil {
+		m.Close()
+		return nil, err
 	}
 	return m, nil
+}
+
+func (m *Manager) startAll(listed, more []string) error {
+	for _, u := range listed {
+		m.kept[u] = true
+		if err := m.open(u); err != nil {
+			return fmt.Errorf("%w: %s: %s; correct or remove it", ErrFile, m.Path, err)
+		}
+	}
+	for _, u := range more {
+		if err := m.open(u); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *Manager) open(text string) error {
