@@ -350,6 +350,10 @@ func TestRefusedChangeAndOthers(t *testing.T) {
 	}
 	net.replicas[1].limit = 0
 	net.wantLevel("once the change is accepted", 70)
+	net.write(0, "s", put(t, "to be lost"))
+	net.pump()
+	clear(net.queues)
+	net.wantLevel("a lost frame later", 8)
 }
 
 // TestUnknownKindIsRelayed puts a node that knows no sets between two that do.
@@ -372,6 +376,32 @@ func TestUnknownKindIsRelayed(t *testing.T) {
 		t.Errorf("%d ops unread in the middle, want 10", got)
 	}
 	wantSame(t, "behind it", net.replicas[2].space("s"), net.replicas[0].space("s"))
+}
+
+// TestAckedMeanwhile acknowledges changes that are in line to be sent: the peer
+// got them elsewhere.
+func TestAckedMeanwhile(t *testing.T) {
+	l, r := linkOf(t, crdtsync.LinkConfig{})
+	for n := range 10 {
+		r.author("s", register(t, n, 60_000))
+	}
+	l.Step(&crdtsync.Subscribe{Space: "s", Vector: &merge.VersionVector{}})
+	for _, want := range []uint64{1, 2, 8, 9, 10} {
+		f, err := l.Next()
+		if err != nil || f == nil {
+			t.Fatalf("Next = %v, %v; want change %d", f, err, want)
+		}
+		changes := f.(*crdtsync.Changes).Changes
+		if h, err := crdtsync.ReadHeader(changes[0]); err != nil || h.Dot.Seq != want || len(changes) != 1 {
+			t.Errorf("sent %d changes from %v on, want %d alone", len(changes), h.Dot, want)
+		}
+		if want == 2 {
+			l.Step(&crdtsync.Ack{Space: "s", Heads: []merge.Dot{dotOf(1, 7)}})
+		}
+	}
+	if f, err := l.Next(); f != nil || err != nil {
+		t.Errorf("Next at the end = %v, %v", f, err)
+	}
 }
 
 // TestNextPassesErrorsOn reads a log that has lost a change.

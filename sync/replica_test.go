@@ -159,7 +159,7 @@ func wantSame(t testing.TB, what string, got, want *replicaSpace) {
 	if got.Summary() != want.Summary() {
 		t.Fatalf("%s: summaries differ: %+v and %+v", what, got.Summary(), want.Summary())
 	}
-	if n, first := got.Waiting(); n != 0 {
+	if n, first := got.Waiting(); n != 0 || first.Seq != 0 {
 		t.Fatalf("%s: %d changes still wait for %v", what, n, first)
 	}
 }

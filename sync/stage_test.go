@@ -145,6 +145,10 @@ func TestWaitingRoomIsBounded(t *testing.T) {
 		if got := s.Head(originOf(1)).Seq; got != 4 {
 			t.Errorf("%s: applied up to %d, want the first and the three that waited", name, got)
 		}
+		b.offer("s", changes[7], changes[6], changes[5])
+		if n, _ := s.Waiting(); n != 3 {
+			t.Errorf("%s: when it is free again %d changes wait, want 3", name, n)
+		}
 		b.offer("s", changes[4:]...)
 		if n, _ := s.Waiting(); n != 0 || s.Head(originOf(1)).Seq != 8 {
 			t.Errorf("%s: %d wait and %d are applied at the end, want 0 and 8", name, n, s.Head(originOf(1)).Seq)
@@ -243,6 +247,22 @@ func TestForks(t *testing.T) {
 	}
 }
 
+// TestRestoredFromBackup brings to a node its own changes that it does not know.
+func TestRestoredFromBackup(t *testing.T) {
+	before, restored, peer := newReplica(t, 1, "s"), newReplica(t, 1, "s"), newReplica(t, 2, "s")
+	for _, c := range chain(t, before, 3) {
+		peer.offer("s", copyOf(t, c))
+	}
+	_, refused := restored.offer("s", peer.space("s").log...)
+	if len(refused) != 3 {
+		t.Fatalf("refused %v, want all three changes", refused)
+	}
+	wantRefused(t, "one's own next change, from a peer", refused[0], crdtsync.ErrForked, dotOf(1, 1))
+	if !strings.Contains(refused[0].Error(), "backup") {
+		t.Errorf("%v does not name the cause", refused[0])
+	}
+}
+
 // TestWaitingFork lets the successor of a forked change wait. It is dropped when
 // the other branch applies.
 func TestWaitingFork(t *testing.T) {
@@ -318,8 +338,13 @@ func TestDroppedStage(t *testing.T) {
 			t.Fatalf("a dropped stage left a trace: %+v, %s", s.Summary(), waitingOf(s))
 		}
 	}
+	if c := b.author("s", put(t, "kept")); !slices.Equal(c.Deps, []merge.Dot{want.log[0].Dot}) {
+		t.Errorf("after dropped stages a change depends on %v, want what is applied: %v", c.Deps, want.log[0].Dot)
+	}
+	full := newReplica(t, 8, "s")
+	full.offer("s", append(shuffled(t, rng, want.log), b.space("s").log...)...)
 	b.offer("s", shuffled(t, rng, want.log)...)
-	wantSame(t, "after dropped stages", s, want)
+	wantSame(t, "after dropped stages", s, full.space("s"))
 }
 
 func waitingOf(s *replicaSpace) string {
