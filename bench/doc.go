@@ -1,0 +1,4 @@
+// Package bench compares this module with plain baselines, and with rivals where
+// they can be had, outside the module so that users do not inherit what it
+// needs. "go run ./table" prints one table of ratios.
+package bench
