@@ -154,6 +154,25 @@ func BenchmarkContextAdd(b *testing.B) {
 	}
 }
 
+// BenchmarkContextGap adds dots that leave a gap each, round robin over the
+// origins, as deltas do when some are lost.
+func BenchmarkContextGap(b *testing.B) {
+	for _, gaps := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprintf("gaps=%d", gaps), func(b *testing.B) {
+			var c merge.Context
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if i%gaps == 0 {
+					c = merge.Context{}
+				}
+				c.Add(dotOf(i%10, uint64(2*(i/10%(gaps/10))+1)))
+				i++
+			}
+		})
+	}
+}
+
 func dotOf(o int, seq uint64) merge.Dot {
 	return merge.Dot{Origin: merge.Origin{12: byte(o >> 16), 14: byte(o >> 8), 15: byte(o)}, Seq: seq}
 }

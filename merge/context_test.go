@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/joinery-crdt/joinery/merge"
@@ -18,7 +19,20 @@ func contexts() []*merge.Context {
 		merge.ContextOf(dot(1, 3), dot(2, 1), dot(2, 2)),
 		merge.ContextOf(dot(1, 1), dot(1, 3), dot(1, 4), dot(1, 900)),
 		merge.ContextOf(dot(3, 2), dot(1, merge.MaxSeq)),
+		merge.ContextOf(dot(2, 1)),
+		wide(0, 12, 3),
+		wide(0, 12, 2),
+		wide(6, 20, 2),
 	}
+}
+
+// wide returns the context of the seq-th dot of the origins from first to end.
+func wide(first, end int, seq uint64) *merge.Context {
+	c := &merge.Context{}
+	for o := first; o < end; o++ {
+		c.Add(dot(o, seq))
+	}
+	return c
 }
 
 func TestContextLaws(t *testing.T) {
@@ -44,11 +58,13 @@ func TestDecodeContextRefuses(t *testing.T) {
 		{"no bytes", nil},
 		{"a count beyond the input", []byte{0xff, 0xff, 0x03}},
 		{"an origin without runs", join([]byte{1}, a[:], []byte{0, 0, 0})},
+		{"an origin without runs before another", join([]byte{2}, a[:], []byte{0}, b[:], []byte{1, 0, 0x80, 0x80, 0x01})},
 		{"runs beyond the input", join([]byte{1}, a[:], []byte{0x7f, 0, 0})},
 		{"runs that touch", join([]byte{1}, a[:], []byte{2, 0, 0, 0, 0})},
 		{"a first number beyond MaxSeq", join([]byte{1}, a[:], []byte{1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10, 0})},
 		{"a last number beyond MaxSeq", join([]byte{1}, a[:], []byte{1, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10})},
 		{"a gap that wraps around", join([]byte{1}, a[:], []byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0})},
+		{"a length that wraps around", join([]byte{1}, a[:], []byte{1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})},
 		{"overlong number", join([]byte{1}, a[:], []byte{1, 0x80, 0x00, 0})},
 		{"origins out of order", join([]byte{2}, b[:], []byte{1, 0, 0}, a[:], []byte{1, 0, 0})},
 		{"an origin twice", join([]byte{2}, a[:], []byte{1, 0, 0}, a[:], []byte{1, 5, 0})},
@@ -129,12 +145,12 @@ type naive map[merge.Dot]bool
 
 func TestContextAgainstNaive(t *testing.T) {
 	r := random(t)
-	for range 100 {
+	for run := range 90 {
 		got, want := &merge.Context{}, naive{}
-		limit := 1 + r.Uint64N(40)
-		for range 60 {
-			contextStep(r, limit, &got, want)
-			if err := want.compare(got, limit); err != "" {
+		origins, limit := []int{1, 3, 30}[run%3], 1+r.Uint64N(30)
+		for range 40 {
+			contextStep(r, origins, limit, &got, want)
+			if err := want.compare(got, origins, limit); err != "" {
 				t.Fatalf("%s\ncontext: %s\ndots: %s", err, mergetest.Show(got), mergetest.Show(want))
 			}
 		}
@@ -143,13 +159,13 @@ func TestContextAgainstNaive(t *testing.T) {
 
 // contextStep does one random thing to both; it replaces got by a clone or by
 // what its bytes decode to, which must make no difference.
-func contextStep(r *rand.Rand, limit uint64, got **merge.Context, want naive) {
-	d := dot(r.IntN(3), 1+r.Uint64N(limit))
+func contextStep(r *rand.Rand, origins int, limit uint64, got **merge.Context, want naive) {
+	d := dot(r.IntN(origins), 1+r.Uint64N(limit))
 	switch r.IntN(8) {
 	case 0:
 		other := &merge.Context{}
-		for range r.IntN(20) {
-			e := dot(r.IntN(3), 1+r.Uint64N(limit))
+		for range r.IntN(40) {
+			e := dot(r.IntN(origins), 1+r.Uint64N(limit))
 			other.Add(e)
 			want[e] = true
 		}
@@ -169,15 +185,15 @@ func contextStep(r *rand.Rand, limit uint64, got **merge.Context, want naive) {
 }
 
 // compare returns where c differs from the set of dots, whose numbers are below
-// 2*limit+60, or nothing.
-func (n naive) compare(c *merge.Context, limit uint64) string {
+// limit+42, or nothing.
+func (n naive) compare(c *merge.Context, origins int, limit uint64) string {
 	all := naive{}
 	for d := range c.All() {
 		all[d] = true
 	}
 	last, vector, same := map[merge.Origin]uint64{}, &merge.VersionVector{}, &merge.Context{}
-	for o := range 3 {
-		for seq := uint64(0); seq < 2*limit+60; seq++ {
+	for o := range origins {
+		for seq := range limit + 42 {
 			d := dot(o, seq)
 			if c.Contains(d) != n[d] {
 				return "Contains differs at " + d.String()
@@ -196,6 +212,8 @@ func (n naive) compare(c *merge.Context, limit uint64) string {
 		return "All differs"
 	case c.Count() != uint64(len(n)):
 		return "Count differs"
+	case !slices.IsSortedFunc(c.Origins(), merge.Origin.Compare) || len(c.Origins()) != len(last):
+		return "Origins differ"
 	case !c.Vector().Equal(vector):
 		return "Vector differs"
 	case !c.Equal(same) || same.Merge(c):

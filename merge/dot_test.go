@@ -55,7 +55,7 @@ func TestDotOrder(t *testing.T) {
 }
 
 func TestDotString(t *testing.T) {
-	if got, want := dot(255, 7).String(), "00000000-0000-0000-0000-0000000000ff/7"; got != want {
+	if got, want := (merge.Dot{Origin: merge.Origin{15: 255}, Seq: 7}).String(), "00000000-0000-0000-0000-0000000000ff/7"; got != want {
 		t.Errorf("String() = %s, want %s", got, want)
 	}
 }

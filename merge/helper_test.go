@@ -11,7 +11,7 @@ import (
 )
 
 // origin returns the n-th of the origins that tests use, which ascend with n.
-func origin(n int) merge.Origin { return merge.Origin{15: byte(n)} }
+func origin(n int) merge.Origin { return merge.Origin{6: byte(n / 2), 15: byte(n)} }
 
 // dot returns the seq-th dot of the n-th origin.
 func dot(n int, seq uint64) merge.Dot { return merge.Dot{Origin: origin(n), Seq: seq} }

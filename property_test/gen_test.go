@@ -55,8 +55,11 @@ func upTo(last int) gopter.Gen { return gen.IntRange(0, last) }
 // dots generates dots of three origins, single ones and runs alike.
 func dots() gopter.Gen { return gen.SliceOf(dot()) }
 
-func dot() gopter.Gen {
-	return gopter.CombineGens(upTo(2), upTo(11)).MapResult(func(r *gopter.GenResult) *gopter.GenResult {
+func dot() gopter.Gen { return dotAmong(3, 12) }
+
+// dotAmong generates dots of the first origins, up to a number.
+func dotAmong(origins, last int) gopter.Gen {
+	return gopter.CombineGens(upTo(origins-1), upTo(last-1)).MapResult(func(r *gopter.GenResult) *gopter.GenResult {
 		return &gopter.GenResult{
 			Result:     dotOf(r.Result),
 			ResultType: reflect.TypeFor[merge.Dot](),
@@ -97,8 +100,13 @@ func vector() gopter.Gen {
 	return built(dots(), func(d []merge.Dot) *merge.VersionVector { return merge.VectorOf(d...) })
 }
 
-func context() gopter.Gen {
-	return built(dots(), func(d []merge.Dot) *merge.Context { return merge.ContextOf(d...) })
+func context() gopter.Gen { return contextOf(dots()) }
+
+// wideContext generates contexts of many origins, of which little is known.
+func wideContext() gopter.Gen { return contextOf(gen.SliceOf(dotAmong(20, 4))) }
+
+func contextOf(dots gopter.Gen) gopter.Gen {
+	return built(dots, func(d []merge.Dot) *merge.Context { return merge.ContextOf(d...) })
 }
 
 // Lattices by which the combinators are tried.

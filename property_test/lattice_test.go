@@ -58,6 +58,7 @@ func TestVersionVector(t *testing.T) {
 
 func TestContext(t *testing.T) {
 	holdsLaws[*merge.Context](t, 30, context())
+	holdsLaws[*merge.Context](t, 60, wideContext())
 	holdsCodec(t, context(), merge.DecodeContext)
 }
 

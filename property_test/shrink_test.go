@@ -12,7 +12,7 @@ import (
 // no further, and to the same kind of value.
 func TestGeneratorsShrink(t *testing.T) {
 	for name, g := range map[string]gopter.Gen{
-		"dot": dot(), "dots": dots(), "vector": vector(), "context": context(),
+		"dot": dot(), "dots": dots(), "vector": vector(), "context": context(), "wide context": wideContext(),
 		"max": genHighest(), "min": genLowest(), "pair": genPair(), "lex": genLex(), "chain": genChain(),
 		"map": genMapping(), "nested map": genNested(), "program": programs(),
 	} {
