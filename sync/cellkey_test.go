@@ -49,7 +49,7 @@ func checkKeys(t *testing.T, a, b crdtsync.CellKey) {
 func TestCellKeys(t *testing.T) {
 	var keys []crdtsync.CellKey
 	for _, object := range awkward {
-		for _, kind := range awkward {
+		for _, kind := range awkward[:6] {
 			keys = append(keys, crdtsync.CellKey{Object: object, Kind: kind}, crdtsync.CellKey{Object: object, Kind: kind, Element: "\x00\x01"})
 		}
 	}

@@ -25,6 +25,7 @@ type network struct {
 	sent               map[direction][]*crdtsync.Change // in order, before any loss
 	refused            map[direction][]crdtsync.Nack    // as the sender of the change was told
 	ended              map[direction]error
+	tap                func(d direction, frame []byte) // sees what is delivered, may be nil
 }
 
 // direction is from one replica to another, by their places.
@@ -156,6 +157,9 @@ func (n *network) deliver() bool {
 	}
 	b := n.queues[d][at]
 	n.queues[d] = slices.Delete(n.queues[d], at, at+1)
+	if n.tap != nil {
+		n.tap(d, b)
+	}
 	f, err := wire.Decode(b)
 	if err != nil {
 		n.t.Fatalf("%v: Decode: %v", d, err)

@@ -77,7 +77,7 @@ func (r *replica) Change(space string, d merge.Dot) ([]byte, error) {
 }
 
 // commit makes a stage durable and commits it. It returns the heads it moved.
-func (s *replicaSpace) commit(st *crdtsync.Stage) (heads []merge.Dot) {
+func (s *replicaSpace) commit(st *crdtsync.Stage) []merge.Dot {
 	p := st.Persist()
 	for key, state := range p.Cells {
 		if state == nil {
@@ -90,12 +90,8 @@ func (s *replicaSpace) commit(st *crdtsync.Stage) (heads []merge.Dot) {
 		s.log = append(s.log, c)
 		s.at[c.Dot] = c
 	}
-	for o, h := range p.Heads {
-		heads = append(heads, merge.Dot{Origin: o, Seq: h.Seq})
-	}
 	st.Commit()
-	slices.SortFunc(heads, merge.Dot.Compare)
-	return heads
+	return merge.VectorOf(dots(p.Log)...).Sorted()
 }
 
 // author writes one change, stamped right after everything applied.

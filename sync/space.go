@@ -119,7 +119,11 @@ func (s *Space) Waiting() (n int, missing merge.Dot) {
 	return len(s.waiting.changes), missing
 }
 
-// firstMissing returns a change that must be applied before c, if there is one.
+// firstMissing returns a change that must be applied before c, if there is one:
+// its predecessor, what it depends on, and what its ops supersede. The last
+// follows from the second when its author is correct. From an author that is not,
+// an op that came before what it supersedes would leave it standing here, and
+// remove it where they came the other way round.
 func firstMissing(c *Change, head func(merge.Origin) Head) (merge.Dot, bool) {
 	if c.Dot.Seq > head(c.Dot.Origin).Seq+1 {
 		return merge.Dot{Origin: c.Dot.Origin, Seq: c.Dot.Seq - 1}, true
@@ -127,6 +131,13 @@ func firstMissing(c *Change, head func(merge.Origin) Head) (merge.Dot, bool) {
 	for _, dep := range c.Deps {
 		if dep.Seq > head(dep.Origin).Seq {
 			return dep, true
+		}
+	}
+	for i := range c.Ops {
+		for _, d := range c.Ops[i].Seen {
+			if d.Origin != c.Dot.Origin && d.Seq > head(d.Origin).Seq {
+				return d, true
+			}
 		}
 	}
 	return merge.Dot{}, false

@@ -168,3 +168,27 @@ func TestStageAuthorsTwice(t *testing.T) {
 	b.pull("s", a, 3)
 	wantSame(t, "the other node", b.space("s"), s)
 }
+
+// TestFalseDeps brings changes that supersede what they do not depend on to two
+// nodes in different orders. No correct node writes such changes, but they must
+// not make two others differ.
+func TestFalseDeps(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := seeded(seed)
+		log := history(t, rng, 3, 30).log
+		hashes := make(map[merge.Origin]crdtsync.Hash)
+		var bare []*crdtsync.Change // the same changes without their dependencies
+		for _, c := range log {
+			b := craft(t, c.Dot, c.Time, hashes[c.Dot.Origin], nil, c.Ops...)
+			hashes[c.Dot.Origin] = b.Hash()
+			bare = append(bare, b)
+		}
+		a, b := newReplica(t, 10, "s"), newReplica(t, 11, "s")
+		a.offer("s", shuffled(t, rng, bare)...)
+		b.offer("s", shuffled(t, rng, bare)...)
+		wantSame(t, fmt.Sprintf("seed %d", seed), a.space("s"), b.space("s"))
+		if got := len(a.space("s").log); got != len(log) {
+			t.Errorf("seed %d: %d of %d changes were applied", seed, got, len(log))
+		}
+	}
+}
