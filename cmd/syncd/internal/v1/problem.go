@@ -1,6 +1,9 @@
 package v1
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/exit"
 	"github.com/joinery-crdt/joinery/sync/node"
 )
@@ -96,6 +99,9 @@ var kinds = map[string]kind{
 	StoreDamaged:     {"store damaged", 500, exit.Storage},
 	Internal:         {"internal error", 500, exit.Failure},
 }
+
+// Codes returns the codes, ascending.
+func Codes() []string { return slices.Sorted(maps.Keys(kinds)) }
 
 // NewProblem returns a problem with one of the codes above.
 func NewProblem(code, detail, hint string) *Problem {
