@@ -118,6 +118,15 @@ func TestDecodingMemory(t *testing.T) {
 	}
 }
 
+// Counts that are possible one by one, and together more than the input.
+func TestManyCounts(t *testing.T) {
+	const n = 1 << 10
+	body := slices.Concat([]byte{0}, elements(t, n), uvarints(n, func(int) int { return 8 * n }), make([]byte, 16*n))
+	if err := checkMemory(t, &crdt.ORSet[int]{}, envelope(t, "orset", 1, body)); !isDecodeError(err) {
+		t.Errorf("decoding = %v, want an error", err)
+	}
+}
+
 // A context may hold more dots than anyone could enumerate.
 func TestHugeContext(t *testing.T) {
 	everything := slices.Concat([]byte{1}, originA[:], binary.AppendUvarint([]byte{1, 0}, merge.MaxSeq-1), []byte{0})

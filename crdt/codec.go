@@ -60,8 +60,7 @@ func appendBlobs(dst []byte, n int, blob func(i int) []byte) []byte {
 	return dst
 }
 
-// readBlobs reads n byte strings of at least one byte. The results alias the
-// input.
+// readBlobs reads n byte strings. The results alias the input.
 func readBlobs(r *varint.Reader, n int) [][]byte {
 	lengths := make([]int, n)
 	for i := range lengths {
@@ -69,9 +68,6 @@ func readBlobs(r *varint.Reader, n int) [][]byte {
 	}
 	blobs := make([][]byte, n)
 	for i, length := range lengths {
-		if length == 0 {
-			r.Fail("an empty value")
-		}
 		blobs[i] = r.Fixed(length)
 	}
 	return blobs
@@ -120,12 +116,8 @@ func appendDots(dst []byte, seen *merge.Context, dots []merge.Dot) []byte {
 	return dst
 }
 
-// readDots reads n dots.
+// readDots reads n dots. The caller has checked n against the input.
 func readDots(r *varint.Reader, seen *merge.Context, n int) []merge.Dot {
-	if n > r.Len()/2 {
-		r.Fail("more dots than input")
-		return nil
-	}
 	origins, dots := seen.Origins(), make([]merge.Dot, n)
 	for i := range dots {
 		if at := r.Uvarint(); at < uint64(len(origins)) {
@@ -141,7 +133,7 @@ func readDots(r *varint.Reader, seen *merge.Context, n int) []merge.Dot {
 }
 
 // readCounts reads for each of n elements its number of dots, at least 1, and
-// returns them with their sum.
+// returns them with their sum, which is at most the length of the input.
 func readCounts(r *varint.Reader, n int) (counts []int, total int) {
 	counts = make([]int, n)
 	for i := range counts {
