@@ -30,6 +30,13 @@ func VectorOf(dots ...Dot) *VersionVector {
 	return v
 }
 
+// Grow makes room for n more origins, to save the work of making it bit by bit.
+func (v *VersionVector) Grow(n int) {
+	seqs := make(map[Origin]uint64, len(v.seqs)+n)
+	maps.Copy(seqs, v.seqs)
+	v.seqs = seqs
+}
+
 // Get returns the last seen sequence number of o, 0 when there is none.
 func (v *VersionVector) Get(o Origin) uint64 { return v.seqs[o] }
 

@@ -103,3 +103,17 @@ func TestDecodeVectorRefuses(t *testing.T) {
 }
 
 func join(parts ...[]byte) []byte { return slices.Concat(parts...) }
+
+func TestVectorGrowChangesNothing(t *testing.T) {
+	d := merge.Dot{Origin: merge.Origin{1}, Seq: 3}
+	for _, v := range []*merge.VersionVector{{}, merge.VectorOf(d)} {
+		want := v.Clone()
+		v.Grow(100)
+		if !v.Equal(want) {
+			t.Errorf("Grow left %v of %v", v.Sorted(), want.Sorted())
+		}
+		if v.Raise(merge.Dot{Origin: merge.Origin{2}, Seq: 1}); v.Len() != want.Len()+1 {
+			t.Errorf("a grown vector holds %d origins, want %d", v.Len(), want.Len()+1)
+		}
+	}
+}

@@ -99,6 +99,7 @@ func (s *Space) Contains(d merge.Dot) bool { return d.Seq != 0 && d.Seq <= s.hea
 // Vector returns what has been applied, in a vector of the caller's own.
 func (s *Space) Vector() *merge.VersionVector {
 	v := &merge.VersionVector{}
+	v.Grow(len(s.heads))
 	for d := range s.Heads() {
 		v.Raise(d)
 	}

@@ -262,6 +262,7 @@ func (r *replica) lacks(seen []uint32) bool {
 
 func (c *cast) vector(seen []uint32) *merge.VersionVector {
 	v := &merge.VersionVector{}
+	v.Grow(len(seen))
 	for id, seq := range seen {
 		if seq > 0 {
 			v.Raise(merge.Dot{Origin: c.origins[id], Seq: uint64(seq)})
