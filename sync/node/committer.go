@@ -198,7 +198,7 @@ func (b *batch) publish() {
 func (b *batch) tellLinks() {
 	links := b.node.allLinks()
 	for _, s := range b.order {
-		heads := headsOf(b.persists[s].Heads)
+		heads := headsOf(b.persists[s].Log)
 		if len(heads) == 0 {
 			continue
 		}
@@ -208,13 +208,13 @@ func (b *batch) tellLinks() {
 	}
 }
 
-func headsOf(m map[merge.Origin]crdtsync.Head) []merge.Dot {
-	dots := make([]merge.Dot, 0, len(m))
-	for o, h := range m {
-		dots = append(dots, merge.Dot{Origin: o, Seq: h.Seq})
+// headsOf returns the last change of each origin in a log, ascending.
+func headsOf(log []*crdtsync.Change) []merge.Dot {
+	v := &merge.VersionVector{}
+	for _, c := range log {
+		v.Raise(c.Dot)
 	}
-	slices.SortFunc(dots, merge.Dot.Compare)
-	return dots
+	return v.Sorted()
 }
 
 // update is a transaction of the application. Its function runs in the

@@ -11,7 +11,7 @@
 //	err = notes.Update(ctx, func(tx *node.Tx) error {
 //		return tags.Add(tx, "home")
 //	})
-//	go n.Sync(ctx, ws.Dial("ws://hub.example/v1/sync"))
+//	go n.Sync(ctx, dialer) // a ws.Dialer, for example
 //
 // # Guarantees
 //
