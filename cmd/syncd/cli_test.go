@@ -97,18 +97,17 @@ func fixture(t *testing.T) (d *device, dir string) {
 	return d, dir
 }
 
-// TestBadCommands: each ends with its exit code, says what is wrong and what to
-// do, prints nothing to stdout, and changes nothing.
-func TestBadCommands(t *testing.T) {
-	d, dir := fixture(t)
-	before := d.contents(t, "s")
-	nowhere := freeAddress(t)
-	for _, c := range []struct {
-		command string
-		stdin   string
-		code    int
-		says    string
-	}{
+// badCommand is a command that goes wrong. It stands for words separated by
+// single spaces.
+type badCommand struct {
+	command string
+	stdin   string
+	code    int
+	says    string
+}
+
+func badCommands(d *device, dir, nowhere string) []badCommand {
+	return []badCommand{
 		{"bogus", "", 2, "unknown command"},
 		{"peers bogus", "", 2, "syncd peers --help"},
 		{"get", "", 2, "syncd get --help"},
@@ -159,7 +158,15 @@ func TestBadCommands(t *testing.T) {
 		{"add s gone x --type twopset", "", 5, "orset"},
 		{"serve --dir " + d.dir + " --listen 127.0.0.1:0", "", 6, "stop that process"},
 		{"serve --dir " + dir + " --listen 127.0.0.1:0", "", 6, "choose an empty"},
-	} {
+	}
+}
+
+// TestBadCommands: each ends with its exit code, says what is wrong and what to
+// do, prints nothing to stdout, and changes nothing.
+func TestBadCommands(t *testing.T) {
+	d, dir := fixture(t)
+	before := d.contents(t, "s")
+	for _, c := range badCommands(d, dir, freeAddress(t)) {
 		args := strings.Split(c.command, " ")
 		if !strings.Contains(c.command, "--dir") && !strings.Contains(c.command, "--addr") {
 			args = append(args, "--dir", d.dir)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -135,7 +136,7 @@ func Normalise(text string) (string, error) {
 	bare := !strings.Contains(text, "://")
 	full := text
 	if bare {
-		full = "ws://" + text
+		full = "ws://" + bracketed(text)
 	}
 	u, err := url.Parse(full)
 	if err != nil {
@@ -156,12 +157,22 @@ func Normalise(text string) (string, error) {
 	switch {
 	case u.Hostname() == "":
 		return "", badPeer(text, "it names no host")
+	case strings.Contains(u.Hostname(), ":") && net.ParseIP(u.Hostname()) == nil:
+		return "", badPeer(text, "its host is none")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return "", badPeer(text, "it has more than host, port and path")
 	case u.Path == "" || u.Path == "/":
 		u.Path = "/v1/sync"
 	}
 	return u.String(), nil
+}
+
+// bracketed returns an IPv6 address as URLs have it, and other text as it is.
+func bracketed(text string) string {
+	if ip := net.ParseIP(text); ip != nil && strings.Contains(text, ":") {
+		return "[" + text + "]"
+	}
+	return text
 }
 
 func badPeer(text, problem string) error {
@@ -211,10 +222,14 @@ func (m *Manager) Add(text string) (v1.Peer, error) {
 	if m.ctx.Err() != nil {
 		return v1.Peer{}, node.ErrClosed
 	}
+	_, known := m.running[u]
 	if err := m.start(u); err != nil {
 		return v1.Peer{}, err
 	}
 	if err := m.keep(u); err != nil {
+		if !known {
+			m.end(u)
+		}
 		return v1.Peer{}, err
 	}
 	return m.describe(u, m.states()), nil
@@ -242,8 +257,7 @@ func (m *Manager) Remove(text string) (bool, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r, found := m.running[u]
-	if !found {
+	if _, found := m.running[u]; !found {
 		return false, nil
 	}
 	if m.kept[u] {
@@ -253,10 +267,16 @@ func (m *Manager) Remove(text string) (bool, error) {
 			return true, err
 		}
 	}
+	m.end(u)
+	return true, nil
+}
+
+// end ends the connection to a peer that runs. The caller holds m.mu.
+func (m *Manager) end(u string) {
+	r := m.running[u]
 	r.cancel()
 	<-r.done
 	delete(m.running, u)
-	return true, nil
 }
 
 // List returns the peers, ascending by URL.
