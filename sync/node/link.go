@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -12,9 +11,10 @@ import (
 	"github.com/joinery-crdt/joinery/sync/wire"
 )
 
-// maxControl is how many control frames wait for a slow peer before the link
-// is given up, or room for as many large steps: one with many spaces says
-// something of each. Data never waits: it stays in the log.
+// maxControl is how many control frames wait for a slow peer before the node
+// reads no more of it, or as many as these steps bring: a node with many spaces
+// says something of each, and two of them must not both stop reading. Data never
+// waits: it stays in the log.
 const (
 	maxControl      = 4096
 	maxControlSteps = 8
@@ -29,6 +29,7 @@ type peerLink struct {
 	conn wire.Conn
 	peer *peer
 	wake chan struct{} // the writer has something to do
+	took chan struct{} // the writer has taken what was in line
 
 	mu      sync.Mutex // guards what follows
 	core    *crdtsync.Link
@@ -52,7 +53,8 @@ func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l := &peerLink{
-		node: n, conn: conn, peer: p, wake: make(chan struct{}, 1), cancel: cancel, room: maxControl,
+		node: n, conn: conn, peer: p, wake: make(chan struct{}, 1), took: make(chan struct{}, 1),
+		cancel: cancel, room: maxControl,
 		core: crdtsync.NewLink(crdtsync.LinkConfig{Origin: n.origin, Name: n.cfg.Name}, locals{n}),
 	}
 	if err := n.register(l); err != nil {
@@ -101,7 +103,7 @@ func (l *peerLink) end(err error) {
 // moment. It does not block.
 func (l *peerLink) finish(err error) {
 	l.because(err)
-	l.poke()
+	poke(l.wake)
 	time.AfterFunc(lastWords, l.cancel)
 }
 
@@ -123,6 +125,9 @@ func (l *peerLink) cause() error {
 // ends the link.
 func (l *peerLink) readLoop(ctx context.Context) error {
 	for {
+		if err := l.awaitRoom(ctx); err != nil {
+			return err
+		}
 		b, err := l.conn.Recv(ctx)
 		if err != nil {
 			return err
@@ -180,7 +185,7 @@ func (l *peerLink) note(f crdtsync.Frame, r crdtsync.Ready) {
 	case *crdtsync.Ack:
 		l.peer.took(f.Space, merge.VectorOf(f.Heads...).Contains)
 	case *crdtsync.Frontier:
-		if s := l.node.lookup(f.Space); s != nil && s.summary().Applied == f.Applied {
+		if s := l.node.lookup(f.Space); s != nil && s.levelWith(f) {
 			l.peer.took(f.Space, s.contains)
 		}
 	}
@@ -190,20 +195,36 @@ func (l *peerLink) note(f crdtsync.Frame, r crdtsync.Ready) {
 // ends the link.
 func (l *peerLink) queue(r crdtsync.Ready) error {
 	l.mu.Lock()
-	full := len(l.control) > l.room
 	l.room = max(l.room, maxControlSteps*len(r.Send))
 	l.control = append(l.control, r.Send...)
 	l.mu.Unlock()
-	if full {
-		return fmt.Errorf("node: peer does not read: %w", crdtsync.ErrSilent)
-	}
-	l.poke()
+	poke(l.wake)
 	return r.Err
 }
 
-func (l *peerLink) poke() {
+// awaitRoom waits while too many control frames are in line. If that lasts, the
+// peer counts as silent.
+func (l *peerLink) awaitRoom(ctx context.Context) error {
+	for l.full() {
+		select {
+		case <-l.took:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (l *peerLink) full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.control) > l.room
+}
+
+// poke lets the goroutine that waits on c look again.
+func poke(c chan struct{}) {
 	select {
-	case l.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -213,6 +234,7 @@ func (l *peerLink) takeControl() []crdtsync.Frame {
 	defer l.mu.Unlock()
 	frames := l.control
 	l.control = nil
+	poke(l.took)
 	return frames
 }
 

@@ -77,6 +77,13 @@ func (s *Space) contains(d merge.Dot) bool {
 	return s.core.Contains(d)
 }
 
+// levelWith reports whether a peer holds what the space holds: the same changes
+// and, lest an origin has forked, the same cells.
+func (s *Space) levelWith(f *crdtsync.Frontier) bool {
+	sum := s.summary()
+	return sum.Applied == f.Applied && sum.Cells == f.Cells
+}
+
 func (s *Space) summary() crdtsync.Summary {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

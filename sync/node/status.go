@@ -128,8 +128,8 @@ func (s *Space) addStatus(st *Status) {
 	if s.diverged {
 		st.Problems = append(st.Problems, Problem{
 			Code: "diverged", Space: s.name,
-			Cause:  "a peer that has applied the same changes holds different contents",
-			Action: "keep both data directories and report this: it is a bug or damaged storage",
+			Cause:  "a peer that has applied as many changes of each origin holds different contents",
+			Action: "look for a device that was copied or restored (origin_forked, refused_by_peer); without one, keep both data directories and report this: it is a bug or damaged storage",
 		})
 	}
 }

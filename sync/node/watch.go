@@ -193,10 +193,7 @@ func (w *watcher) push(ev Event) {
 		w.events = append(w.events, ev)
 	}
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	poke(w.wake)
 }
 
 // abandon forgets the queue: a second loop learns that it has lost events.
