@@ -168,7 +168,7 @@ func FuzzDotMapAgainstTextbook(f *testing.F) {
 // Laws hold of maps that share a history, and of their deltas.
 func TestDotMapLaws(t *testing.T) {
 	r := random(t)
-	for range 6 {
+	for range 2 {
 		w := newWorld(3, r.IntN)
 		for range 30 {
 			w.step()

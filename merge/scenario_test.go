@@ -198,7 +198,7 @@ func TestPermuteDuplicate(t *testing.T) {
 
 // Adding one element over and over leaves one dot and one run.
 func TestReAddGrowth(t *testing.T) {
-	const times = 200_000
+	const times = 100_000
 	var a, follower dotMap
 	for n := range times {
 		follower.Merge(a.Put(originA, "x", n))

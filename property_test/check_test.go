@@ -13,7 +13,7 @@ import (
 
 // defaultChecks is how often a property is tried unless JOINERY_CHECKS says
 // otherwise.
-const defaultChecks = 100
+const defaultChecks = 50
 
 // parameters returns how to search for counterexamples among values of up to
 // size parts, and logs the seed.
