@@ -27,7 +27,7 @@ func TestCheckValueAcceptsWhatEncodeWrites(t *testing.T) {
 	for _, v := range []any{
 		nil, true, false, 0, 23, 24, -1, -24, -25, 255, 256, math.MaxUint16, 1 << 16, math.MaxUint32, 1 << 32,
 		math.MaxInt64, math.MinInt64, uint64(math.MaxUint64),
-		0.0, math.Copysign(0, -1), 1.5, -1.5, 65504.0, 65505.0, 65536.0, 1e10, math.Pi, float32(0.1), math.NaN(), math.Inf(1), math.Inf(-1),
+		0.0, math.Copysign(0, -1), 1.5, -1.5, 2048.0, 2049.0, 65504.0, 65505.0, 65536.0, 1e10, math.Pi, float32(0.1), math.NaN(), math.Inf(1), math.Inf(-1),
 		math.MaxFloat32, math.MaxFloat64, math.SmallestNonzeroFloat32, math.SmallestNonzeroFloat64,
 		math.Ldexp(1, -14), math.Ldexp(1, -24), math.Ldexp(3, -24), math.Ldexp(1, -25), math.Ldexp(1023, -24),
 		"", "a", strings.Repeat("x", 23), strings.Repeat("x", 24), strings.Repeat("é", 200), strings.Repeat("x", 70000),
@@ -96,6 +96,16 @@ func TestCheckValueRefuses(t *testing.T) {
 		if e, ok := errors.AsType[*crdt.ValueError](err); !ok || !errors.Is(err, crdt.ErrValue) || e.Error() == "" {
 			t.Errorf("CheckValue(%s) = %v, want a *ValueError", s, err)
 		}
+	}
+}
+
+func TestCheckValueBoundsMembers(t *testing.T) {
+	const limit = 1 << 20
+	if err := crdt.CheckValue(append(unhex(t, "9a00100000"), make([]byte, limit)...)); err != nil {
+		t.Errorf("an array of %d: %v", limit, err)
+	}
+	if err := crdt.CheckValue(append(unhex(t, "9a00100001"), make([]byte, limit+1)...)); !errors.Is(err, crdt.ErrValue) {
+		t.Errorf("an array of %d: %v, want ErrValue", limit+1, err)
 	}
 }
 
