@@ -43,9 +43,12 @@ func SetOrigin(tx store.Tx, o merge.Origin) error {
 	return tx.Put("", store.Meta, originKey, o[:])
 }
 
-// Load returns a space in the state the store holds, empty if it holds none.
+// Load returns a space in the state the store holds, empty if it holds none. A
+// record that is damaged or does not fit the others is a [*store.CorruptError]:
+// a node that missed its own head would use a dot twice.
 func Load(r store.Reader, name string, self merge.Origin, kinds crdt.Kinds) (*crdtsync.Space, error) {
 	cfg := crdtsync.SpaceConfig{Name: name, Self: self, Kinds: kinds, Heads: make(map[merge.Origin]crdtsync.Head)}
+	changes := uint64(0)
 	for rec, err := range r.Scan(name, store.Vector, store.Range{}) {
 		if err != nil {
 			return nil, err
@@ -55,6 +58,7 @@ func Load(r store.Reader, name string, self merge.Origin, kinds crdt.Kinds) (*cr
 			return nil, corrupt(name, store.Vector, rec.Key, err)
 		}
 		cfg.Heads[o] = h
+		changes += h.Seq
 	}
 	b, err := r.Get(name, store.Meta, summaryKey)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -64,6 +68,10 @@ func Load(r store.Reader, name string, self merge.Origin, kinds crdt.Kinds) (*cr
 		if cfg.Summary, err = readSummary(b); err != nil {
 			return nil, corrupt(name, store.Meta, summaryKey, err)
 		}
+	}
+	if changes != cfg.Summary.Changes {
+		err := fmt.Errorf("%d changes counted, the heads make %d", cfg.Summary.Changes, changes)
+		return nil, corrupt(name, store.Meta, summaryKey, err)
 	}
 	return crdtsync.NewSpace(cfg), nil
 }
@@ -149,7 +157,14 @@ func readHead(rec store.Record) (o merge.Origin, h crdtsync.Head, err error) {
 	}
 	copy(o[:], rec.Key)
 	r := varint.NewReader("head", rec.Value)
-	h.Seq, h.Time, h.Tip = r.Uvarint(), hlc.Timestamp(r.Uvarint()), r.Byte() != 0
+	h.Seq, h.Time = r.Uvarint(), hlc.Timestamp(r.Uvarint())
+	if h.Seq == 0 || h.Seq > merge.MaxSeq {
+		r.Fail("sequence number 0 or beyond the limit")
+	}
+	tip := r.Byte()
+	if h.Tip = tip == 1; tip > 1 {
+		r.Fail("neither a tip nor none")
+	}
 	copy(h.Hash[:], r.Fixed(len(h.Hash)))
 	return o, h, r.Done()
 }
