@@ -96,7 +96,7 @@ func (a *app) showStatus(w io.Writer, st v1.Status) error {
 	}
 	fmt.Fprintln(t, "PEER\tSTATE\tNAME\tSPACES")
 	for _, p := range st.Peers {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Address, peerState(p, st.Started), p.Name, peerSpaces(p.Spaces))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Address, peerState(p), p.Name, peerSpaces(p.Spaces))
 	}
 	fmt.Fprintln(t)
 	if err := t.Flush(); err != nil {
@@ -105,7 +105,7 @@ func (a *app) showStatus(w io.Writer, st v1.Status) error {
 	return showProblems(w, st.Problems)
 }
 
-func peerState(p node.PeerStatus, _ time.Time) string {
+func peerState(p node.PeerStatus) string {
 	if p.State != "waiting" || p.Next.IsZero() {
 		return p.State
 	}

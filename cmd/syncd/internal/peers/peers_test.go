@@ -79,6 +79,13 @@ func TestListSurvives(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	kept, err := open(t, path) // as after a kill
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := urls(kept); len(got) != 3 {
+		t.Errorf("peers after Add = %v, want 2, 3 and 4", got)
+	}
 	if found, err := m.Remove("127.0.0.1:4"); err != nil || !found {
 		t.Errorf("Remove = %v, %v", found, err)
 	}
