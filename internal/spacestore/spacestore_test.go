@@ -139,6 +139,7 @@ func TestLoadReturnsWhatWasSaved(t *testing.T) {
 func TestChangesAndCellsAreTheCallers(t *testing.T) {
 	s, space := filled(t)
 	var raw, cell []byte
+	var last merge.Dot // of raw
 	view(t, s, func(r store.Reader) (err error) {
 		for d := range space.Heads() {
 			for seq := uint64(1); seq <= d.Seq; seq++ {
@@ -149,7 +150,7 @@ func TestChangesAndCellsAreTheCallers(t *testing.T) {
 				if h, err := crdtsync.ReadHeader(b); err != nil || h.Dot != (merge.Dot{Origin: d.Origin, Seq: seq}) {
 					t.Errorf("under %s/%d lies %s, %v", d.Origin, seq, h.Dot, err)
 				}
-				raw = b
+				raw, last = b, merge.Dot{Origin: d.Origin, Seq: seq}
 			}
 		}
 		key, _ := element("b").AppendBinary(nil)
@@ -166,6 +167,9 @@ func TestChangesAndCellsAreTheCallers(t *testing.T) {
 		key, _ = element("a").AppendBinary(nil)
 		if b, err := (spacestore.Cells{Reader: r, Space: name}).Cell(key); b != nil || err != nil {
 			t.Errorf("a removed cell is %x, %v; want nil", b, err)
+		}
+		if b, err := spacestore.Change(r, name, last); err != nil || bytes.Equal(b, raw) {
+			t.Errorf("the stored change is %x, %v after the caller overwrote its copy", b, err)
 		}
 		d := merge.Dot{Origin: merge.Origin{7}, Seq: 1}
 		if _, err := spacestore.Change(r, name, d); !errors.Is(err, store.ErrNotFound) {
