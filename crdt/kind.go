@@ -19,7 +19,8 @@ type Kind interface {
 	// Name is the name of the type in changes, keys and APIs.
 	Name() string
 	// Check returns an error if no writer of this kind makes such a write to
-	// the cell named element. It is where trust in a remote write ends.
+	// the cell named element, which it does not retain. It is where trust in a
+	// remote write ends.
 	Check(element []byte, w Write) error
 	// Join returns the cell after the write. A nil cell is an absent one, and
 	// a nil result says that nothing is left. seen is what the holder of the
