@@ -69,7 +69,7 @@ const (
 
 // AppendBinary appends the stored form.
 func (k CellKey) AppendBinary(dst []byte) ([]byte, error) {
-	return append(append(ObjectPrefix(dst, k.Object), ObjectPrefix(nil, k.Kind)...), k.Element...), nil
+	return append(ObjectPrefix(ObjectPrefix(dst, k.Object), k.Kind), k.Element...), nil
 }
 
 // ObjectPrefix appends the prefix that the stored keys of the object's cells

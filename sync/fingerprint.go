@@ -75,7 +75,7 @@ func (f *Fingerprint) moveHead(o merge.Origin, from, to uint64) {
 }
 
 func cellPrint(key string, state []byte) Fingerprint {
-	b := make([]byte, 0, 10+len(key)+len(state))
+	b := make([]byte, 0, 512) // on the stack, and enough for most
 	return sum(append(varint.AppendString(b, key), state...))
 }
 

@@ -30,13 +30,15 @@ type Stage struct {
 	tips    map[merge.Origin]struct{} // nil until it differs from the space's
 	touched map[string]*cell          // by stored key
 	log     []*Change
-	effects []Effect
+	effects [][]Effect // by change
 	record  bool
 	summary Summary
 	waiting *waitingRoom // nil until it differs from the space's
 
-	key    []byte     // scratch
-	joined []joinedOp // scratch
+	unused  []cell     // made together, to be used one by one
+	key     []byte     // scratch
+	element []byte     // scratch
+	joined  []joinedOp // scratch
 }
 
 // joinedOp is one op of a change that is being applied: its cell and what the
@@ -129,9 +131,20 @@ func (st *Stage) cell(key CellKey) (*cell, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cell{state, state}
+	c := st.newCell()
+	c.before, c.after = state, state
 	st.touched[string(st.key)] = c
 	return c, nil
+}
+
+func (st *Stage) newCell() *cell {
+	const atOnce = 32
+	if len(st.unused) == 0 {
+		st.unused = make([]cell, atOnce)
+	}
+	c := &st.unused[0]
+	st.unused = st.unused[1:]
+	return c
 }
 
 // Author makes and applies the node's own next change, stamped at, out of ops,
@@ -259,10 +272,10 @@ func (st *Stage) apply(c *Change) error {
 		}
 		st.joined = append(st.joined, joinedOp{target, after, op})
 	}
+	if st.record {
+		st.effects = append(st.effects, effectsOf(c, st.joined))
+	}
 	for _, j := range st.joined {
-		if st.record {
-			st.effects = append(st.effects, Effect{c, j.op, j.cell.after, j.after})
-		}
 		j.cell.after = j.after
 	}
 	st.summary.Unread += unread
@@ -270,9 +283,18 @@ func (st *Stage) apply(c *Change) error {
 	return nil
 }
 
+func effectsOf(c *Change, joined []joinedOp) []Effect {
+	effects := make([]Effect, len(joined))
+	for i, j := range joined {
+		effects[i] = Effect{c, j.op, j.cell.after, j.after}
+	}
+	return effects
+}
+
 func (st *Stage) join(kind crdt.Kind, target *cell, c *Change, op *CellOp) ([]byte, error) {
 	w := c.write(op)
-	if err := kind.Check([]byte(op.Cell.Element), w); err != nil {
+	st.element = append(st.element[:0], op.Cell.Element...)
+	if err := kind.Check(st.element, w); err != nil {
 		return nil, rejected(c, err)
 	}
 	state, err := kind.Join(target.after, st, w)
@@ -362,5 +384,5 @@ func (st *Stage) Commit() []Effect {
 		s.waiting = *st.waiting
 	}
 	s.summary = st.summary
-	return st.effects
+	return slices.Concat(st.effects...)
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/hlc"
@@ -78,8 +80,10 @@ func Load(r store.Reader, name string, self merge.Origin, kinds crdt.Kinds) (*cr
 
 // Save writes everything a stage needs durable before it is committed.
 func Save(tx store.Tx, name string, p *crdtsync.Persist) error {
-	for key, state := range p.Cells {
-		if err := saveCell(tx, name, []byte(key), state); err != nil {
+	var key []byte
+	for _, k := range slices.Sorted(maps.Keys(p.Cells)) { // stores take ascending keys fastest
+		key = append(key[:0], k...)
+		if err := saveCell(tx, name, key, p.Cells[k]); err != nil {
 			return err
 		}
 	}
