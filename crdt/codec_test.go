@@ -334,6 +334,19 @@ func TestIncomparableElement(t *testing.T) {
 	}
 }
 
+// Bytes that a lenient decoder reads as an element which encodes otherwise.
+func TestElementOfMoreThanItsType(t *testing.T) {
+	type name struct{ Name string }
+	var g crdt.GSet[name]
+	if err := g.UnmarshalBinary(envelope(t, "gset", 1, unhex(t, "01 0b a2617800644e616d656161"))); !isDecodeError(err) {
+		t.Errorf("a struct with an unknown field: %v", err)
+	}
+	var o crdt.GSet[merge.Origin]
+	if err := o.UnmarshalBinary(envelope(t, "gset", 1, unhex(t, "01 10 4f"+hexA[2:]))); !isDecodeError(err) {
+		t.Errorf("an origin of 15 bytes: %v", err)
+	}
+}
+
 func TestUnmarshalKeepsNothingOfItsInput(t *testing.T) {
 	for name, v := range goldens(t) {
 		b := mustMarshal(t, v)

@@ -25,8 +25,8 @@ func unhex(t testing.TB, s string) []byte {
 
 func TestCheckValueAcceptsWhatEncodeWrites(t *testing.T) {
 	for _, v := range []any{
-		nil, true, false, 0, 23, 24, -1, -24, -25, 255, 256, math.MaxUint16, 1 << 16, math.MaxUint32, 1 << 32,
-		math.MaxInt64, math.MinInt64, uint64(math.MaxUint64),
+		nil, true, false, 0, 23, 24, -1, -24, -25, 255, 256, math.MaxUint16, 1 << 16, uint32(math.MaxUint32), int64(1 << 32),
+		int64(math.MaxInt64), int64(math.MinInt64), uint64(math.MaxUint64),
 		0.0, math.Copysign(0, -1), 1.5, -1.5, 2048.0, 2049.0, 65504.0, 65505.0, 65536.0, 1e10, math.Pi, float32(0.1), math.NaN(), math.Inf(1), math.Inf(-1),
 		math.MaxFloat32, math.MaxFloat64, math.SmallestNonzeroFloat32, math.SmallestNonzeroFloat64,
 		math.Ldexp(1, -14), math.Ldexp(1, -24), math.Ldexp(3, -24), math.Ldexp(1, -25), math.Ldexp(1023, -24),
