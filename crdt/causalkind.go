@@ -70,6 +70,9 @@ func (k causal) Join(cell []byte, seen merge.Dots, w Write) ([]byte, error) {
 	if w.Put {
 		delta = merge.DotFunOf(merge.Entry[[]byte]{Dot: w.Dot, Value: w.Payload})
 	}
+	if cell == nil { // nothing to join with, as for most cells
+		return encodeDots(delta), nil
+	}
 	joined, changed := merge.JoinDotFuns(live, seen, delta, w)
 	if !changed {
 		return cell, nil
