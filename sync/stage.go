@@ -356,7 +356,7 @@ func (p *Persist) Empty() bool { return len(p.Log) == 0 }
 // Persist returns what has to be durable before Commit. No changes may be
 // offered or authored after it.
 func (st *Stage) Persist() *Persist {
-	p := &Persist{Cells: make(map[string][]byte), Log: st.log, Heads: st.heads}
+	p := &Persist{Cells: make(map[string][]byte, len(st.touched)), Log: st.log, Heads: st.heads}
 	for key, c := range st.touched {
 		if same(c.before, c.after) {
 			continue
