@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,9 +87,9 @@ func TestPausesGrowWithFullJitter(t *testing.T) {
 func TestStatusSaysWhyAndWhenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, peer := open(t), open(t)
-		up := false
+		var up atomic.Bool
 		d := &attempts{dial: func() (wire.Conn, error) {
-			if !up {
+			if !up.Load() {
 				return refuse()
 			}
 			return (&dialer{to: peer, ctx: t.Context()}).Dial(t.Context())
@@ -103,7 +104,7 @@ func TestStatusSaysWhyAndWhenAgain(t *testing.T) {
 		if len(got.Problems) != 1 || got.Problems[0].Code != "peer_unreachable" || got.Problems[0].Cause != errRefused.Error() || got.Problems[0].Action == "" {
 			t.Errorf("problems = %+v, want peer_unreachable with cause and action", got.Problems)
 		}
-		up = true
+		up.Store(true)
 		time.Sleep(5 * time.Minute)
 		got = n.Status()
 		if p := got.Peers[0]; p.State != "connected" || p.Error != "" || !p.Next.IsZero() || p.Origin != peer.Origin().String() {
