@@ -41,8 +41,8 @@ func (e everything) Contains(d merge.Dot) bool { return e.always || e.write.Cont
 	{
 		Name:  "causal-delivery-ignores-dependencies",
 		File:  "sync/space.go",
-		Old:   "if dep.Seq > head(dep.Origin).Seq {",
-		New:   "if dep.Seq > head(dep.Origin).Seq+1<<60 {",
+		Old:   "\tfor _, dep := range c.Deps {",
+		New:   "\tif len(c.Deps) >= 0 {\n\t\treturn merge.Dot{}, false\n\t}\n\tfor _, dep := range c.Deps {",
 		Check: history,
 	},
 	{
