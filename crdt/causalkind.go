@@ -41,8 +41,8 @@ func (k causal) Name() string { return k.name }
 
 // Check accepts a Put with a payload of the kind, or a bare removal where the
 // kind has them.
-func (k causal) Check(element []byte, w Write) error {
-	if err := k.element(element); err != nil {
+func (k causal) Check(w Write) error {
+	if err := k.element(w.Element); err != nil {
 		return &WriteError{k.name, err.Error()}
 	}
 	if problem := w.wellFormed(); problem != "" {

@@ -145,8 +145,8 @@ func ExampleKind() {
 	if err != nil {
 		fmt.Println(err)
 	}
-	write := crdt.Write{Dot: merge.Dot{Origin: phone, Seq: 1}, Time: 100, Op: crdt.Op{Put: true}}
-	if err := crdt.ORSetKind.Check(name, write); err != nil {
+	write := crdt.Write{Dot: merge.Dot{Origin: phone, Seq: 1}, Time: 100, Element: name, Op: crdt.Op{Put: true}}
+	if err := crdt.ORSetKind.Check(write); err != nil {
 		fmt.Println(err)
 	}
 	applied := &merge.VersionVector{}
@@ -158,7 +158,7 @@ func ExampleKind() {
 	if err != nil {
 		fmt.Println(err)
 	}
-	remove := crdt.Write{Dot: merge.Dot{Origin: phone, Seq: 2}, Time: 101, Op: op}
+	remove := crdt.Write{Dot: merge.Dot{Origin: phone, Seq: 2}, Time: 101, Element: name, Op: op}
 	cell, err = crdt.ORSetKind.Join(cell, applied, remove)
 	fmt.Println(len(cell), err)
 	// Output:

@@ -140,11 +140,11 @@ func FuzzKinds(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, pick byte, name, cell, payload []byte, at uint64, flags byte) {
 		k := allKinds[allKinds.Names()[int(pick)%len(allKinds)]]
-		w := crdt.Write{Dot: dot(9, 9), Time: hlc.Timestamp(at), Op: crdt.Op{Put: flags&1 == 1, Payload: payload}}
+		w := crdt.Write{Dot: dot(9, 9), Time: hlc.Timestamp(at), Element: name, Op: crdt.Op{Put: flags&1 == 1, Payload: payload}}
 		if flags&2 == 2 {
 			w.Seen = merge.DotSetOf(dot(1, 1))
 		}
-		if err := k.Check(name, w); err != nil {
+		if err := k.Check(w); err != nil {
 			if !errors.Is(err, crdt.ErrWrite) {
 				t.Fatalf("Check = %v, want a *WriteError", err)
 			}

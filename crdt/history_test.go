@@ -82,8 +82,8 @@ type cellOp struct {
 // apply joins one change, which may write several cells.
 func (c *cells) apply(d merge.Dot, at hlc.Timestamp, ops []cellOp) {
 	for _, o := range ops {
-		w := crdt.Write{Dot: d, Time: at, Op: o.op}
-		if err := c.kind.Check([]byte(o.cell), w); err != nil {
+		w := crdt.Write{Dot: d, Time: at, Element: []byte(o.cell), Op: o.op}
+		if err := c.kind.Check(w); err != nil {
 			c.t.Fatalf("Check of an own write: %v", err)
 		}
 		cell, err := c.kind.Join(c.at[o.cell], &c.seen, w)

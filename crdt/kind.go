@@ -18,22 +18,22 @@ import (
 type Kind interface {
 	// Name is the name of the type in changes, keys and APIs.
 	Name() string
-	// Check returns an error if no writer of this kind makes such a write to
-	// the cell named element, which it does not retain. It is where trust in a
-	// remote write ends.
-	Check(element []byte, w Write) error
+	// Check returns an error if no writer of this kind makes such a write. It
+	// is where trust in a remote write ends, and it retains nothing.
+	Check(w Write) error
 	// Join returns the cell after the write. A nil cell is an absent one, and
 	// a nil result says that nothing is left. seen is what the holder of the
 	// cell has applied; it contains every live dot of the cell and not w.Dot.
 	// A cell that Join itself never returned is a [*CellError]. Join does not
-	// modify cell, and its result may alias cell or w.
+	// modify cell, and its result may alias cell or w.Payload.
 	Join(cell []byte, seen merge.Dots, w Write) ([]byte, error)
 }
 
 // A Write is what one change does to one cell.
 type Write struct {
-	Dot  merge.Dot     // of the change
-	Time hlc.Timestamp // of the change
+	Dot     merge.Dot     // of the change
+	Time    hlc.Timestamp // of the change
+	Element []byte        // the name of the cell within its object
 	Op
 }
 

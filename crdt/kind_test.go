@@ -94,7 +94,8 @@ func TestCheckRefusesMalformedWrites(t *testing.T) {
 		{crdt.LWWKind, nil, put(dot(1, 3), a, dot(1, 1), dot(2, 1)), "two predecessors"},
 		{crdt.LWWKind, nil, put(dot(1, 3), a, dot(1, 3)), "itself as predecessor"},
 	} {
-		err := c.kind.Check(c.element, c.write)
+		c.write.Element = c.element
+		err := c.kind.Check(c.write)
 		if e, ok := errors.AsType[*crdt.WriteError](err); !ok || e.Kind != c.kind.Name() || !errors.Is(err, crdt.ErrWrite) {
 			t.Errorf("%s.Check of %s = %v, want a *WriteError", c.kind.Name(), c.why, err)
 		}

@@ -194,8 +194,8 @@ type lattice[L any, P cellLattice[L]] struct {
 func (k lattice[L, P]) Name() string { return k.name }
 
 // Check accepts a Put of an encoded value that supersedes no dots.
-func (k lattice[L, P]) Check(element []byte, w Write) error {
-	if err := k.element(element); err != nil {
+func (k lattice[L, P]) Check(w Write) error {
+	if err := k.element(w.Element); err != nil {
 		return &WriteError{k.name, err.Error()}
 	}
 	if !w.Put || len(w.Seen) != 0 {
@@ -293,8 +293,8 @@ func (lwwKind) Name() string { return "lww" }
 
 // Check accepts a Put of a value. Seen names the write it replaces, so that a
 // concurrent one can be told from a stale one.
-func (k lwwKind) Check(element []byte, w Write) error {
-	if err := cmp.Or(checkSingle(element), CheckValue(w.Payload)); err != nil {
+func (k lwwKind) Check(w Write) error {
+	if err := cmp.Or(checkSingle(w.Element), CheckValue(w.Payload)); err != nil {
 		return &WriteError{k.Name(), err.Error()}
 	}
 	if !w.Put || len(w.Seen) > 1 {

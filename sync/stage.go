@@ -294,7 +294,8 @@ func effectsOf(c *Change, joined []joinedOp) []Effect {
 func (st *Stage) join(kind crdt.Kind, target *cell, c *Change, op *CellOp) ([]byte, error) {
 	w := c.write(op)
 	st.element = append(st.element[:0], op.Cell.Element...)
-	if err := kind.Check(st.element, w); err != nil {
+	w.Element = st.element
+	if err := kind.Check(w); err != nil {
 		return nil, rejected(c, err)
 	}
 	state, err := kind.Join(target.after, st, w)

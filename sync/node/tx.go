@@ -218,8 +218,8 @@ func (tx *Tx) Write(key crdtsync.CellKey, op crdt.Op) error {
 		return err
 	}
 	w := tx.write
-	w.Op = op
-	if err := kind.Check([]byte(key.Element), w); err != nil {
+	w.Element, w.Op = []byte(key.Element), op
+	if err := kind.Check(w); err != nil {
 		return tx.fail(err)
 	}
 	after, err := kind.Join(before, tx.stage, w)
