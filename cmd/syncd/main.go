@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/cli"
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/killtest"
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/replay"
 )
 
@@ -23,7 +24,7 @@ func main() {
 
 // run runs one command line and returns the exit code of package exit.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return cli.Run(ctx, version(), args, stdout, stderr, replay.Command())
+	return cli.Run(ctx, version(), args, stdout, stderr, replay.Command(), killtest.Command())
 }
 
 // version returns the module's version, "(devel)" in a checkout.

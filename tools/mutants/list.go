@@ -7,6 +7,9 @@ var history = check{
 	"--expect", "../shared/data/histories/automerge-repo.expected.json",
 }
 
+// kills is the check that what was acknowledged survives kill -9.
+var kills = check{"{syncd}", "killtest", "--kills", "100"}
+
 // mutants is the planted bugs, each with the check that must find it.
 var mutants = []mutant{
 	{
@@ -65,5 +68,12 @@ func (e everything) Contains(d merge.Dot) bool { return e.always || e.write.Cont
 		Old:   "side, by = &s.N, -uint64(n)",
 		New:   "side, by = &s.P, -uint64(n)",
 		Check: history,
+	},
+	{
+		Name:  "acknowledges-before-the-commit",
+		File:  "store/boltstore/group.go",
+		Old:   "func (s *Store) finish(g *group) {\n\tdefer close(g.done)",
+		New:   "func (s *Store) finish(g *group) {\n\tclose(g.done)",
+		Check: kills,
 	},
 }
