@@ -1,14 +1,11 @@
 package crdt
 
 import (
-	"bytes"
-	"cmp"
 	"encoding"
 	"encoding/binary"
 	"errors"
 	"math"
 
-	"github.com/joinery-crdt/joinery/hlc"
 	"github.com/joinery-crdt/joinery/internal/varint"
 	"github.com/joinery-crdt/joinery/merge"
 )
@@ -21,8 +18,6 @@ var (
 	TwoPSetKind Kind = &lattice[Phase, *Phase]{"twopset", CheckElement, decodePhase}
 	// PNCounterKind keeps counters. Its cells are named by origin.
 	PNCounterKind Kind = &lattice[Share, *Share]{"pncounter", checkOrigin, decodeShare}
-	// LWWKind keeps registers whose latest write wins.
-	LWWKind Kind = lwwKind{}
 )
 
 // ErrRemoved says that a two-phase set never takes back an element that was removed.
@@ -224,96 +219,4 @@ func (k lattice[L, P]) Join(cell []byte, _ merge.Dots, w Write) ([]byte, error) 
 		return cell, nil
 	}
 	return P(&mine).AppendBinary(nil)
-}
-
-// A Latest is a value and the stamp that decides whether it is the latest. It
-// is the cell of an [LWWRegister]; the zero value is older than every other.
-type Latest struct {
-	Time  hlc.Timestamp
-	Dot   merge.Dot // of the write; ties in Time are broken by its origin
-	Value []byte    // canonical CBOR, shared: never modified
-}
-
-// Compare orders by time, then origin, then sequence number, then the value's
-// bytes.
-func (l *Latest) Compare(o *Latest) int {
-	return cmp.Or(cmp.Compare(l.Time, o.Time), l.Dot.Compare(o.Dot), bytes.Compare(l.Value, o.Value))
-}
-
-// Merge keeps the later of the two.
-func (l *Latest) Merge(from *Latest) bool {
-	if from.Compare(l) <= 0 {
-		return false
-	}
-	*l = *from
-	return true
-}
-
-// Equal reports whether both have the same stamp and value.
-func (l *Latest) Equal(o *Latest) bool { return l.Compare(o) == 0 }
-
-// Clone returns a copy that shares the value's bytes, which nobody modifies.
-func (l *Latest) Clone() *Latest { c := *l; return &c }
-
-// AppendBinary appends time, dot and value.
-func (l *Latest) AppendBinary(dst []byte) ([]byte, error) {
-	dst = binary.BigEndian.AppendUint64(dst, uint64(l.Time))
-	dst = append(dst, l.Dot.Origin[:]...)
-	dst = binary.AppendUvarint(dst, l.Dot.Seq)
-	return append(dst, l.Value...), nil
-}
-
-// DecodeLatest reads the cell of a last-writer-wins register; the value aliases
-// cell. A nil cell is the zero value.
-func DecodeLatest(cell []byte) (Latest, error) {
-	if cell == nil {
-		return Latest{}, nil
-	}
-	r := varint.NewReader("crdt: register cell", cell)
-	var l Latest
-	if b := r.Fixed(8); b != nil {
-		l.Time = hlc.Timestamp(binary.BigEndian.Uint64(b))
-	}
-	copy(l.Dot.Origin[:], r.Fixed(len(l.Dot.Origin)))
-	l.Dot.Seq = r.Uvarint()
-	if l.Dot.Seq == 0 || l.Dot.Seq > merge.MaxSeq {
-		r.Fail("a dot that names no change")
-	}
-	l.Value = r.Fixed(r.Len())
-	if err := cmp.Or(r.Done(), CheckValue(l.Value)); err != nil {
-		return Latest{}, &CellError{LWWKind.Name(), err}
-	}
-	return l, nil
-}
-
-// lwwKind stamps the payload of a write with the change's own time and dot.
-type lwwKind struct{}
-
-func (lwwKind) Name() string { return "lww" }
-
-// Check accepts a Put of a value. Seen names the write it replaces, so that a
-// concurrent one can be told from a stale one.
-func (k lwwKind) Check(w Write) error {
-	if err := cmp.Or(checkSingle(w.Element), CheckValue(w.Payload)); err != nil {
-		return &WriteError{k.Name(), err.Error()}
-	}
-	if !w.Put || len(w.Seen) > 1 {
-		return &WriteError{k.Name(), "a register is written with one value over at most one"}
-	}
-	if problem := w.wellFormed(); problem != "" {
-		return &WriteError{k.Name(), problem}
-	}
-	return nil
-}
-
-// Join keeps the later of the cell and the write.
-func (lwwKind) Join(cell []byte, _ merge.Dots, w Write) ([]byte, error) {
-	mine, err := DecodeLatest(cell)
-	if err != nil {
-		return nil, err
-	}
-	if !mine.Merge(&Latest{w.Time, w.Dot, w.Payload}) && cell != nil {
-		return cell, nil
-	}
-	return mine.AppendBinary(nil)
 }
