@@ -31,8 +31,9 @@ var architecture = policy{
 		"merge/mergetest": {imports: list("merge"), pure: true},
 		"hlc":             {},
 		"crdt":            {imports: list("merge", "hlc", "internal/varint"), modules: list(uuidModule, cborModule), pure: true},
-		"crdt/op":         {imports: list("crdt", "merge", "hlc", "internal/varint"), modules: list(uuidModule, cborModule), pure: true},
-		"crdt/crdttest":   {imports: list("crdt", "merge", "merge/mergetest", "hlc"), modules: list(uuidModule)},
+		"crdt/object":     {imports: list("crdt", "merge", "hlc"), pure: true},
+		"crdt/op":         {imports: list("crdt", "crdt/object", "merge", "hlc", "internal/varint"), modules: list(uuidModule, cborModule), pure: true},
+		"crdt/crdttest":   {imports: list("crdt", "crdt/object", "crdt/op", "merge", "merge/mergetest", "hlc"), modules: list(uuidModule)},
 
 		"calm":           {imports: list("merge"), modules: list(uuidModule, cborModule), pure: true},
 		"calm/flow":      {imports: list("calm", "merge"), modules: list(uuidModule, cborModule), pure: true},
@@ -52,7 +53,7 @@ var architecture = policy{
 		"sync/wire": {imports: list("sync", "merge", "internal/varint"), modules: list(cborModule, compressModule), pure: true},
 		"sync/ws":   {imports: list("sync/wire"), modules: list(websocketModule, compressModule)},
 		"sync/node": {
-			imports: list("sync", "sync/wire", "store", "internal/spacestore", "hlc", "crdt", "merge"),
+			imports: list("sync", "sync/wire", "store", "internal/spacestore", "hlc", "crdt", "crdt/object", "merge"),
 			modules: list(uuidModule, cborModule),
 		},
 		"sync/simnet": {
@@ -70,16 +71,16 @@ var architecture = policy{
 		"cmd/joinery-sim": {imports: list("sync/simnet"), modules: list("...")},
 		// Package sync is there for the types that a node's API is made of.
 		"cmd/syncd": {
-			imports: list("sync", "sync/node", "sync/ws", "sync/wire", "store/...", "crdt", "merge", "hlc", "cmd/syncd/internal/..."),
+			imports: list("sync", "sync/node", "sync/ws", "sync/wire", "store/...", "crdt", "crdt/object", "crdt/op", "merge", "hlc", "cmd/syncd/internal/..."),
 			modules: list("..."),
 		},
 		"cmd/syncd/internal/...": {
-			imports: list("sync", "sync/node", "sync/ws", "sync/wire", "store/...", "crdt", "merge", "hlc", "cmd/syncd/internal/..."),
+			imports: list("sync", "sync/node", "sync/ws", "sync/wire", "store/...", "crdt", "crdt/object", "crdt/op", "merge", "hlc", "cmd/syncd/internal/..."),
 			modules: list("..."),
 		},
 
 		"examples/...": {
-			imports: list("merge", "hlc", "crdt", "calm", "store/...", "sync", "sync/wire", "sync/node", "sync/ws"),
+			imports: list("merge", "hlc", "crdt", "crdt/object", "crdt/op", "calm", "store/...", "sync", "sync/wire", "sync/node", "sync/ws"),
 			modules: list("..."),
 		},
 		"property_test": {},

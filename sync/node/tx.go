@@ -7,9 +7,11 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/crdt/object"
 	"github.com/joinery-crdt/joinery/hlc"
 	"github.com/joinery-crdt/joinery/internal/spacestore"
 	"github.com/joinery-crdt/joinery/merge"
@@ -20,6 +22,7 @@ import (
 // A Reader reads objects: a [View] or a [Tx]. What it returns is the caller's
 // to keep and must not be modified.
 type Reader interface {
+	object.Space // typed references read through it
 	// Cell returns the state of one cell, nil if it is absent.
 	Cell(key crdtsync.CellKey) ([]byte, error)
 	// Cells yields the cells of one object in ascending order of element. It
@@ -30,16 +33,10 @@ type Reader interface {
 }
 
 // A Cell is one stored part of an object.
-type Cell struct {
-	Element string // its name within the object
-	State   []byte
-}
+type Cell = object.Cell
 
 // An Object names an object: the same key with two kinds is two objects.
-type Object struct {
-	Key  string `json:"key"`
-	Kind string `json:"type"`
-}
+type Object = object.Object
 
 // A View is one immutable snapshot of a space. It is valid until the function
 // it was given to returns, and for one goroutine at a time.
@@ -56,14 +53,21 @@ func (v *View) Cell(key crdtsync.CellKey) ([]byte, error) {
 
 // Cells yields the cells of one object in ascending order of element.
 func (v *View) Cells(object, kind string) iter.Seq2[Cell, error] {
-	prefix := crdtsync.KindPrefix(object, kind)
+	return v.cells(Object{Key: object, Kind: kind}, "")
+}
+
+// cells yields those whose element starts with element.
+func (v *View) cells(o Object, element string) iter.Seq2[Cell, error] {
+	prefix := crdtsync.KindPrefix(o.Key, o.Kind)
+	within := store.Range{Prefix: append(prefix[:len(prefix):len(prefix)], element...)}
 	return func(yield func(Cell, error) bool) {
-		for rec, err := range v.r.Scan(v.space, store.Cells, store.Range{Prefix: prefix}) {
+		for rec, err := range v.r.Scan(v.space, store.Cells, within) {
 			if err != nil {
 				yield(Cell{}, err)
 				return
 			}
-			if !yield(Cell{string(rec.Key[len(prefix):]), append([]byte{}, rec.Value...)}, nil) {
+			c := Cell{Element: string(rec.Key[len(prefix):]), State: append([]byte{}, rec.Value...)}
+			if !yield(c, nil) {
 				return
 			}
 		}
@@ -94,7 +98,7 @@ func (v *View) objects(prefix string, after []byte) iter.Seq2[Object, error] {
 			if err == nil {
 				key, err = crdtsync.ParseCellKey(rec)
 			}
-			if !yield(Object{key.Object, key.Kind}, err) || err != nil {
+			if !yield(Object{Key: key.Object, Kind: key.Kind}, err) || err != nil {
 				return
 			}
 			after = pastObject(key)
@@ -200,8 +204,9 @@ func (tx *Tx) Cell(key crdtsync.CellKey) ([]byte, error) {
 
 // Write sets what the transaction does to a cell, replacing what it did to it
 // earlier: op works on the state that Before returns and contains what the
-// transaction did before. The typed references do this; call it for kinds of
-// your own.
+// transaction did before. An op that neither puts nor supersedes takes back what
+// the transaction did. The typed references do this; call it for kinds of your
+// own.
 func (tx *Tx) Write(key crdtsync.CellKey, op crdt.Op) error {
 	if err := crdtsync.CheckName("object", key.Object, crdtsync.MaxObject); err != nil {
 		return tx.fail(err)
@@ -216,6 +221,11 @@ func (tx *Tx) Write(key crdtsync.CellKey, op crdt.Op) error {
 	before, err := tx.Before(key)
 	if err != nil {
 		return err
+	}
+	if !op.Put && len(op.Seen) == 0 && len(op.Payload) == 0 {
+		delete(tx.ops, key)
+		delete(tx.cells, key)
+		return nil
 	}
 	w := tx.write
 	w.Element, w.Op = []byte(key.Element), op
@@ -245,10 +255,15 @@ func (tx *Tx) author() error {
 
 // Cells yields the cells of one object as the transaction leaves them.
 func (tx *Tx) Cells(object, kind string) iter.Seq2[Cell, error] {
+	return tx.cellsOf(Object{Key: object, Kind: kind}, "")
+}
+
+// cellsOf yields those whose element starts with prefix.
+func (tx *Tx) cellsOf(o Object, prefix string) iter.Seq2[Cell, error] {
 	return func(yield func(Cell, error) bool) {
-		found, err := tx.collect(object, kind)
+		found, err := tx.collect(o, prefix)
 		for _, element := range slices.Sorted(maps.Keys(found)) {
-			if !yield(Cell{element, found[element]}, nil) {
+			if !yield(Cell{Element: element, State: found[element]}, nil) {
 				return
 			}
 		}
@@ -259,8 +274,8 @@ func (tx *Tx) Cells(object, kind string) iter.Seq2[Cell, error] {
 }
 
 // collect lays what the batch and the transaction have written over what is
-// stored of one object.
-func (tx *Tx) collect(object, kind string) (map[string][]byte, error) {
+// stored of one object, of elements that start with prefix.
+func (tx *Tx) collect(o Object, prefix string) (map[string][]byte, error) {
 	if err := tx.usable(); err != nil {
 		return nil, err
 	}
@@ -270,19 +285,19 @@ func (tx *Tx) collect(object, kind string) (map[string][]byte, error) {
 			found[element] = state
 		}
 	}
-	for c, err := range tx.base.Cells(object, kind) {
+	for c, err := range tx.base.cells(o, prefix) {
 		if err != nil {
 			return nil, err
 		}
 		set(c.Element, c.State)
 	}
-	prefix := crdtsync.KindPrefix(object, kind)
-	for _, key := range tx.stage.TouchedKeys(prefix) {
+	name := crdtsync.KindPrefix(o.Key, o.Kind)
+	for _, key := range tx.stage.TouchedKeys(append(name[:len(name):len(name)], prefix...)) {
 		state, _ := tx.stage.Touched([]byte(key))
-		set(key[len(prefix):], state)
+		set(key[len(name):], state)
 	}
 	for key, state := range tx.cells {
-		if key.Object == object && key.Kind == kind {
+		if key.Object == o.Key && key.Kind == o.Kind && strings.HasPrefix(key.Element, prefix) {
 			set(key.Element, state)
 		}
 	}
@@ -298,7 +313,7 @@ func (tx *Tx) Objects(prefix string) iter.Seq2[Object, error] {
 			yield(Object{}, tx.fail(err))
 			return
 		}
-		for _, o := range slices.SortedFunc(maps.Keys(found), Object.compare) {
+		for _, o := range slices.SortedFunc(maps.Keys(found), compareObjects) {
 			alive, err := tx.holds(o)
 			if err != nil {
 				yield(Object{}, err)
@@ -333,12 +348,12 @@ func (tx *Tx) addTouched(prefix string, found map[Object]bool) {
 	start := crdtsync.ObjectPrefix(nil, prefix)
 	for _, stored := range tx.stage.TouchedKeys(start[:len(start)-2]) {
 		if key, err := crdtsync.ParseCellKey([]byte(stored)); err == nil {
-			found[Object{key.Object, key.Kind}] = true
+			found[Object{Key: key.Object, Kind: key.Kind}] = true
 		}
 	}
 	for key := range tx.cells {
 		if len(key.Object) >= len(prefix) && key.Object[:len(prefix)] == prefix {
-			found[Object{key.Object, key.Kind}] = true
+			found[Object{Key: key.Object, Kind: key.Kind}] = true
 		}
 	}
 }
@@ -350,6 +365,4 @@ func (tx *Tx) holds(o Object) (bool, error) {
 	return false, nil
 }
 
-func (o Object) compare(p Object) int {
-	return crdtsync.CellKey{Object: o.Key, Kind: o.Kind}.Compare(crdtsync.CellKey{Object: p.Key, Kind: p.Kind})
-}
+func compareObjects(o, p Object) int { return cellOf(o, "").Compare(cellOf(p, "")) }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/crdt/object"
 	"github.com/joinery-crdt/joinery/store/memstore"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 	"github.com/joinery-crdt/joinery/sync/node"
@@ -137,7 +138,7 @@ func TestScansInATransaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := open(t)
 		s := n.Space("s")
-		numbers := func(o string) node.Set[int] { return node.ORSet[int](o) }
+		numbers := func(o string) object.ORSet[int] { return node.ORSet[int](o) }
 		put := func(tx *node.Tx, o string, add, remove []int) error {
 			for _, e := range add {
 				numbers(o).Add(tx, e)

@@ -129,7 +129,7 @@ func (s *Space) notify(effects []crdtsync.Effect) {
 
 func (s *Space) event(e crdtsync.Effect) Event {
 	return Event{
-		Object: Object{e.Op.Cell.Object, e.Op.Cell.Kind}, Element: e.Op.Cell.Element,
+		Object: Object{Key: e.Op.Cell.Object, Kind: e.Op.Cell.Kind}, Element: e.Op.Cell.Element,
 		Dot: e.Change.Dot, Time: e.Change.Time, Local: e.Change.Dot.Origin == s.node.origin,
 		Before: e.Before, After: e.After, Conflict: conflict(e),
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/crdt/object"
 	"github.com/joinery-crdt/joinery/merge"
 	"github.com/joinery-crdt/joinery/store/memstore"
 	"github.com/joinery-crdt/joinery/sync/node"
@@ -198,7 +199,7 @@ func TestConflictsAreReportedBothWays(t *testing.T) {
 		}
 		return b
 	}
-	for name, set := range map[string]func(tx *node.Tx, v string) error{"lww": title.Set, "mvregister": drafts.Set} {
+	for name, set := range map[string]func(tx object.Tx, v string) error{"lww": title.Set, "mvregister": drafts.Set} {
 		at := func(ms int64) *node.Node {
 			return openConfig(t, node.Config{Store: memstore.New(), Now: func() time.Time { return time.UnixMilli(ms) }})
 		}

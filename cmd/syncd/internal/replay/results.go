@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/joinery-crdt/joinery/crdt/object"
 	"github.com/joinery-crdt/joinery/sync/node"
 )
 
@@ -63,16 +65,16 @@ var (
 
 const registerPrefix = "path/"
 
-func register(path string) node.Multi[int] { return node.MVRegister[int](registerPrefix + path) }
+func register(path string) object.MVRegister[int] { return node.MVRegister[int](registerPrefix + path) }
 
 // collect reads the results out of a space.
 func collect(ctx context.Context, s *node.Space, h *History) (*Results, error) {
 	r := &Results{Events: len(h.Events), Replicas: h.Replicas, Paths: h.Paths, Changes: h.Changes}
 	err := s.View(ctx, func(v *node.View) (err error) {
 		sets := []struct {
-			ref node.GrowSet[string]
+			ref set
 			out *Set
-		}{{grown, &r.GSet}, {twoPhase.GrowSet, &r.TwoPhase}, {addWins.GrowSet, &r.AddWins}, {removeWins.GrowSet, &r.RemoveWin}}
+		}{{grown, &r.GSet}, {twoPhase, &r.TwoPhase}, {addWins, &r.AddWins}, {removeWins, &r.RemoveWin}}
 		for _, set := range sets {
 			if *set.out, err = collectSet(v, set.ref); err != nil {
 				return err
@@ -87,7 +89,12 @@ func collect(ctx context.Context, s *node.Space, h *History) (*Results, error) {
 	return r, err
 }
 
-func collectSet(v *node.View, ref node.GrowSet[string]) (Set, error) {
+// set is what the four references to sets have in common.
+type set interface {
+	All(s object.Space) iter.Seq2[string, error]
+}
+
+func collectSet(v *node.View, ref set) (Set, error) {
 	var paths []string
 	for p, err := range ref.All(v) {
 		if err != nil {
