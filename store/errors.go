@@ -86,6 +86,35 @@ func (e *ForeignError) Error() string {
 // Is makes a ForeignError match its kind.
 func (e *ForeignError) Is(target error) bool { return target == e.Kind }
 
+// A FullError says that the disk has too little room. It is [ErrReadOnly]. The
+// Update that gets it has changed nothing, and the store takes Updates again,
+// without being reopened, as soon as there is room.
+type FullError struct {
+	Path string
+	Free int64 // bytes that are free, -1 if that is unknown
+	Need int64 // bytes that must be free before the store takes Updates
+	Err  error // what the system said, nil if it was not asked for more
+}
+
+// Error says how much room there is and how much there must be.
+func (e *FullError) Error() string {
+	free := "too little room"
+	if e.Free >= 0 {
+		free = fmt.Sprintf("%d bytes free", e.Free)
+	}
+	text := fmt.Sprintf("store: the disk of %s has %s, writes need %d; make room, nothing that was acknowledged is lost", e.Path, free, e.Need)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Is makes a FullError match [ErrReadOnly].
+func (e *FullError) Is(target error) bool { return target == ErrReadOnly }
+
+// Unwrap returns what the system said.
+func (e *FullError) Unwrap() error { return e.Err }
+
 // CheckKey returns a [*LimitError] for a space name or key beyond the limits.
 // The empty name is valid: it is the store's own space.
 func CheckKey(space string, key []byte) error {

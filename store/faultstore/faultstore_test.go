@@ -1,0 +1,260 @@
+package faultstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/joinery-crdt/joinery/store"
+	"github.com/joinery-crdt/joinery/store/faultstore"
+	"github.com/joinery-crdt/joinery/store/memstore"
+	"github.com/joinery-crdt/joinery/store/storetest"
+)
+
+var errDisk = errors.New("disk: error at this operation")
+
+func TestConformance(t *testing.T) {
+	conform(t, nil)
+}
+
+// TestConformanceWhenSlow lets every step wait.
+func TestConformanceWhenSlow(t *testing.T) {
+	conform(t, func(faultstore.Step) error {
+		runtime.Gosched()
+		return nil
+	})
+}
+
+// conform runs the suite with a rule armed, unless it is nil.
+func conform(t *testing.T, rule faultstore.Rule) {
+	storetest.Run(t, func(*testing.T) storetest.Harness {
+		disk := new(memstore.Disk)
+		return storetest.Harness{Open: func(t *testing.T) store.Store {
+			s := on(t, disk)
+			if rule != nil {
+				s.Arm(rule)
+			}
+			return s
+		}}
+	})
+}
+
+// on opens a store on disk.
+func on(t *testing.T, disk *memstore.Disk) *faultstore.Store {
+	t.Helper()
+	inner, err := memstore.Open(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return faultstore.Wrap(inner)
+}
+
+// script runs a few transactions that take steps of every kind and returns the
+// numbers of the Updates that were acknowledged, and the first error.
+func script(t *testing.T, s store.Store) (acknowledged []byte, failed error) {
+	for i := range byte(4) {
+		err := s.Update(t.Context(), func(tx store.Tx) error { return change(tx, i) })
+		if err == nil {
+			acknowledged = append(acknowledged, i)
+		}
+		err = errors.Join(err, s.View(t.Context(), func(r store.Reader) error {
+			_, err := contents(r)
+			return err
+		}))
+		if failed == nil {
+			failed = err
+		}
+	}
+	return acknowledged, failed
+}
+
+// change writes two records under i and replaces a third.
+func change(tx store.Tx, i byte) error {
+	if _, err := tx.Get("a", store.Cells, []byte{i}); !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("Get of an absent key = %w", err)
+	}
+	return errors.Join(
+		tx.Put("a", store.Cells, []byte{i}, []byte{i}),
+		tx.Put("b", store.Log, []byte{i}, []byte{i}),
+		tx.Delete("c", store.Meta, nil),
+		tx.Put("c", store.Meta, []byte("last"), []byte{i}),
+	)
+}
+
+// contents returns the numbers of the changes in r, and an error if one is not
+// whole.
+func contents(r store.Reader) (whole []byte, err error) {
+	for name, err := range r.Spaces() {
+		if err != nil {
+			return nil, fmt.Errorf("Spaces, at %q: %w", name, err)
+		}
+	}
+	for rec, err := range r.Scan("a", store.Cells, store.Range{}) {
+		if err != nil {
+			return nil, err
+		}
+		if _, err := r.Get("b", store.Log, rec.Key); err != nil {
+			return nil, fmt.Errorf("change %d is half there: %w", rec.Key, err)
+		}
+		whole = append(whole, rec.Key...)
+	}
+	return whole, nil
+}
+
+// reopened returns the changes that a disk holds.
+func reopened(t *testing.T, disk *memstore.Disk) (whole []byte) {
+	t.Helper()
+	s, err := memstore.Open(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	err = s.View(t.Context(), func(r store.Reader) (err error) {
+		whole, err = contents(r)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return whole
+}
+
+// TestErrorAtEveryStep fails each step in its turn, alone and with all later
+// ones, with an error that undoes the step and with one that leaves it open.
+func TestErrorAtEveryStep(t *testing.T) {
+	for name, rule := range map[string]func(int, error) faultstore.Rule{"at": faultstore.At, "from": faultstore.From} {
+		for _, fault := range []error{errDisk, faultstore.Uncertain(errDisk)} {
+			steps, k := 1, 0
+			for ; k < steps; k++ {
+				disk := new(memstore.Disk)
+				s := on(t, disk)
+				s.Arm(rule(k, fault))
+				acknowledged, err := script(t, s)
+				if !errors.Is(err, errDisk) && k < s.Steps() {
+					t.Errorf("%s %d with %v: the script ended with %v", name, k, fault, err)
+				}
+				steps = s.Steps()
+				s.Disarm()
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+				for _, i := range acknowledged {
+					if got := reopened(t, disk); !slices.Contains(got, i) {
+						t.Errorf("%s %d with %v: the disk holds %v, acknowledged were %v", name, k, fault, got, acknowledged)
+					}
+				}
+			}
+			if k < 30 && name == "at" && fault == errDisk {
+				t.Errorf("the script took %d steps, want more", k)
+			}
+		}
+	}
+}
+
+func TestEveryKindOfStepIsTaken(t *testing.T) {
+	s := on(t, new(memstore.Disk))
+	seen := map[faultstore.Op]int{}
+	s.Arm(func(st faultstore.Step) error {
+		seen[st.Op]++
+		return nil
+	})
+	if _, err := script(t, s); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for op := faultstore.View; op <= faultstore.Close; op++ {
+		if seen[op] == 0 {
+			t.Errorf("no step %v among %v", op, seen)
+		}
+	}
+	if got := faultstore.Op(99).String(); got != "op 99" {
+		t.Errorf("String of an unknown operation = %q", got)
+	}
+}
+
+func TestUncertainCommit(t *testing.T) {
+	for _, tt := range []struct {
+		op   faultstore.Op
+		err  error
+		want []byte
+	}{
+		{faultstore.Commit, faultstore.Uncertain(errDisk), []byte{0}},
+		{faultstore.Acknowledge, faultstore.Uncertain(errDisk), []byte{0, 1}},
+		{faultstore.Acknowledge, errDisk, []byte{0, 1}}, // too late to undo it
+	} {
+		disk := new(memstore.Disk)
+		s := on(t, disk)
+		s.Arm(faultstore.OnNth(tt.op, 1, tt.err))
+		acknowledged, err := script(t, s)
+		if !errors.Is(err, store.ErrUncertain) || !errors.Is(err, errDisk) {
+			t.Errorf("uncertain at %v: the script ended with %v", tt.op, err)
+		}
+		if !slices.Equal(acknowledged, []byte{0}) {
+			t.Errorf("uncertain at %v: acknowledged %v, want only what came before", tt.op, acknowledged)
+		}
+		s.Disarm()
+		called := false
+		err = s.Update(t.Context(), func(store.Tx) error { called = true; return nil })
+		if !errors.Is(err, store.ErrUncertain) || called {
+			t.Errorf("Update after an uncertain one = %v, function called: %v; want ErrUncertain, false", err, called)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := reopened(t, disk); !slices.Equal(got, tt.want) {
+			t.Errorf("uncertain at %v: the disk holds %v, want %v", tt.op, got, tt.want)
+		}
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	disk := new(memstore.Disk)
+	s := on(t, disk)
+	s.Arm(faultstore.Full(12))
+	acknowledged, err := script(t, s)
+	if e, ok := errors.AsType[*store.FullError](err); !ok || !errors.Is(err, store.ErrReadOnly) || e.Need != 12 {
+		t.Errorf("the script ended with %v, want a FullError", err)
+	}
+	if !slices.Equal(acknowledged, []byte{0}) {
+		t.Errorf("acknowledged %v, want the one that had room", acknowledged)
+	}
+	s.Disarm()
+	if err := s.Update(t.Context(), func(tx store.Tx) error { return change(tx, 9) }); err != nil {
+		t.Errorf("Update with room again: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := reopened(t, disk); !slices.Equal(got, []byte{0, 9}) {
+		t.Errorf("the disk holds %v, want what was acknowledged", got)
+	}
+}
+
+func TestCloseWithFaultCloses(t *testing.T) {
+	disk := new(memstore.Disk)
+	s := on(t, disk)
+	s.Arm(faultstore.On(faultstore.Close, errDisk))
+	if err := s.Close(); !errors.Is(err, errDisk) {
+		t.Errorf("Close = %v, want the rule's error", err)
+	}
+	if s.Unwrap() == nil {
+		t.Error("Unwrap = nil")
+	}
+	on(t, disk).Close() // fails the test if the disk is still in use
+}
+
+func Example() {
+	s := faultstore.Wrap(memstore.New())
+	defer s.Close()
+	s.Arm(faultstore.Full(0))
+	err := s.Update(context.Background(), func(tx store.Tx) error {
+		return tx.Put("notes", store.Cells, []byte("title"), []byte("Shopping"))
+	})
+	fmt.Println(errors.Is(err, store.ErrReadOnly))
+	// Output: true
+}
