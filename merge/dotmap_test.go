@@ -61,7 +61,7 @@ func newWorld(replicas int, choose func(int) int) *world {
 func (w *world) step() string {
 	i := w.choose(len(w.replicas))
 	r := w.replicas[i]
-	key := string(rune('a' + w.choose(4)))
+	key := string(rune('a' + w.choose(12))) // few keys at first, then more than are searched one by one
 	switch what := w.choose(10); {
 	case what < 3:
 		return w.made(r, r.put(origin(i), key, len(w.deltas)))
