@@ -15,6 +15,7 @@ const (
 	uuidModule      = "github.com/google/uuid"
 	cborModule      = "github.com/fxamacker/cbor/v2"
 	bboltModule     = "go.etcd.io/bbolt"
+	sysModule       = "golang.org/x/sys"
 	btreeModule     = "github.com/tidwall/btree"
 	pgxModule       = "github.com/jackc/pgx/v5"
 	websocketModule = "github.com/coder/websocket"
@@ -44,7 +45,7 @@ var architecture = policy{
 		"store":                  {},
 		"store/internal/overlay": {imports: list("store"), modules: list(btreeModule)},
 		"store/memstore":         {imports: list("store", "store/internal/overlay")},
-		"store/boltstore":        {imports: list("store", "store/internal/overlay"), modules: list(bboltModule)},
+		"store/boltstore":        {imports: list("store", "store/internal/overlay"), modules: list(bboltModule, sysModule)},
 		"store/pgstore":          {imports: list("store", "store/internal/overlay"), modules: list(pgxModule)},
 		"store/faultstore":       {imports: list("store")},
 		"store/storetest":        {imports: list("store")},

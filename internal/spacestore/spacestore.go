@@ -21,6 +21,7 @@ import (
 var (
 	summaryKey = []byte("summary")
 	originKey  = []byte("origin")
+	placeKey   = []byte("place")
 )
 
 const summaryVersion = 1
@@ -43,6 +44,21 @@ func Origin(r store.Reader) (o merge.Origin, ok bool, err error) {
 // SetOrigin makes o the origin under which the store's node writes.
 func SetOrigin(tx store.Tx, o merge.Origin) error {
 	return tx.Put("", store.Meta, originKey, o[:])
+}
+
+// Place returns the place in which the store lay when its origin was last used,
+// empty if nobody could tell.
+func Place(r store.Reader) (string, error) {
+	b, err := r.Get("", store.Meta, placeKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	return string(b), err
+}
+
+// SetPlace says that the store's origin is used in this place.
+func SetPlace(tx store.Tx, place string) error {
+	return tx.Put("", store.Meta, placeKey, []byte(place))
 }
 
 // Load returns a space in the state the store holds, empty if it holds none. A

@@ -29,7 +29,8 @@
 // A bbolt file with one bucket for each space, in which the key of a record is
 // its table's number and its key. Each value is followed by a CRC-32C of the
 // space's name, that key and the value. Bucket "joinery" holds the format's
-// version.
+// version, and where
+// the file lay when it was last opened.
 package boltstore
 
 import (
@@ -62,6 +63,7 @@ type Options struct {
 // A Store is a [store.Store] in a directory.
 type Store struct {
 	path     string
+	place    string // see Place
 	readOnly bool
 	pageSize int64 // bytes
 	db       *bbolt.DB

@@ -32,7 +32,7 @@ func (s *Store) compact() error {
 	}
 	defer os.Remove(f.Name())
 	file := filepath.Join(s.path, fileName)
-	if err := errors.Join(f.Close(), copyRecords(f.Name(), s.db)); err != nil {
+	if err := errors.Join(f.Close(), copyRecords(f.Name(), s.db), s.movePlace(f.Name())); err != nil {
 		return err
 	}
 	return errors.Join(os.Rename(f.Name(), file), syncDir(s.path))

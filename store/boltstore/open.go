@@ -64,10 +64,13 @@ func (s *Store) adopt() error {
 		s.durable.Store(int64(tx.ID()))
 		return checkFormat(tx, s.path)
 	})
-	if err == nil && !s.readOnly {
-		err = removeAll(filepath.Join(s.path, newPattern))
+	if err != nil {
+		return err
 	}
-	return err
+	if err := s.settle(); err != nil || s.readOnly {
+		return err
+	}
+	return removeAll(filepath.Join(s.path, newPattern))
 }
 
 // removeAll removes the files that match pattern.

@@ -60,7 +60,8 @@ type Config struct {
 	NewOrigin func() merge.Origin
 	// Copied says that Store holds a copy of another node's store or a restored
 	// backup. It gets a new identity before anything else, so that no dot will
-	// ever name two changes. Set it for the first opening only.
+	// ever name two changes. Set it for the first opening only. A store that is
+	// a [store.Placed] notices by itself.
 	Copied bool
 	// Logger receives what happens, nil for nowhere.
 	Logger *slog.Logger
@@ -151,17 +152,34 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	return n, nil
 }
 
+// loadOrigin takes the origin that the store names, or a new one: of a new
+// store, of one that is said to be a copy, and of one that notices it is.
 func (n *Node) loadOrigin(ctx context.Context) error {
+	var last string
 	known := false
 	err := n.store.View(ctx, func(r store.Reader) (err error) {
-		n.origin, known, err = spacestore.Origin(r)
+		if n.origin, known, err = spacestore.Origin(r); err == nil {
+			last, err = spacestore.Place(r)
+		}
 		return err
 	})
-	if err != nil || known && !n.cfg.Copied {
+	if err != nil {
 		return err
 	}
-	n.origin = n.cfg.NewOrigin()
-	return n.store.Update(ctx, func(tx store.Tx) error { return spacestore.SetOrigin(tx, n.origin) })
+	place := store.Place(n.store)
+	elsewhere := place != "" && last != "" && place != last
+	if known && place == last && !n.cfg.Copied {
+		return nil
+	}
+	if before := n.origin; !known || elsewhere || n.cfg.Copied {
+		if n.origin = n.cfg.NewOrigin(); elsewhere {
+			n.log.Warn("the store is a copy, or a backup that was restored: it goes on under a new origin",
+				"code", "new_origin", "origin", n.origin, "before", before)
+		}
+	}
+	return n.store.Update(ctx, func(tx store.Tx) error {
+		return errors.Join(spacestore.SetOrigin(tx, n.origin), spacestore.SetPlace(tx, place))
+	})
 }
 
 func (n *Node) loadSpaces(ctx context.Context) error {
