@@ -31,10 +31,12 @@ var architecture = policy{
 		"merge":           {imports: list("internal/varint"), modules: list(uuidModule, cborModule), pure: true},
 		"merge/mergetest": {imports: list("merge"), pure: true},
 		"hlc":             {},
-		"crdt":            {imports: list("merge", "hlc", "internal/varint"), modules: list(uuidModule, cborModule), pure: true},
+		"crdt":            {imports: list("merge", "hlc", "internal/varint", "crdt/internal/columns"), modules: list(uuidModule, cborModule), pure: true},
 		"crdt/object":     {imports: list("crdt", "merge", "hlc"), pure: true},
 		"crdt/op":         {imports: list("crdt", "crdt/object", "merge", "hlc", "internal/varint"), modules: list(uuidModule, cborModule), pure: true},
 		"crdt/crdttest":   {imports: list("crdt", "crdt/object", "crdt/op", "merge", "merge/mergetest", "hlc"), modules: list(uuidModule)},
+
+		"crdt/internal/columns": {imports: list("merge", "internal/varint"), pure: true},
 
 		"calm":           {imports: list("merge"), modules: list(uuidModule, cborModule), pure: true},
 		"calm/flow":      {imports: list("calm", "merge"), modules: list(uuidModule, cborModule), pure: true},

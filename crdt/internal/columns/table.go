@@ -1,0 +1,147 @@
+package columns
+
+import (
+	"hash/maphash"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// A Table is the live dots of a set of keys and one causal context. It must be
+// made by New. It is not safe for concurrent mutation.
+type Table struct {
+	seen    merge.Context
+	keys    keys
+	slots   slots
+	index   index
+	seed    maphash.Seed
+	origins []source
+	numbers map[merge.Origin]uint32 // of origins, if there are more than a few
+	last    uint32                  // number of the origin that changed something last
+	far     map[packed]uint32       // the slots of dots that no page has
+	lists   lists
+	wide    wides
+	live    int // slots with a dot
+	dots    int
+}
+
+// New returns an empty table.
+func New() *Table { return &Table{seed: maphash.MakeSeed()} }
+
+// Of returns a table without keys that has seen what seen contains, which it
+// keeps.
+func Of(seen *merge.Context) *Table {
+	t := New()
+	t.seen = *seen
+	return t
+}
+
+// Load makes d, which the table has seen, a dot of k. It reports false, and does
+// nothing, if d is live already.
+func (t *Table) Load(k *Key, d merge.Dot) bool {
+	p := t.pack(d)
+	if _, live := t.locate(p); live {
+		return false
+	}
+	t.attach(t.slot(k), p)
+	return true
+}
+
+// Len returns the number of keys that have a dot.
+func (t *Table) Len() int { return t.live }
+
+// Context returns what has been seen. It is the table's own and must not be
+// modified.
+func (t *Table) Context() *merge.Context { return &t.seen }
+
+// Version returns how often the slots were copied or renumbered.
+func (t *Table) Version() uint64 { return t.slots.moves }
+
+// key returns the key of a slot, which must not be modified or kept.
+func (t *Table) key(at uint32) []byte {
+	end := t.keys.end()
+	if next := int(at) + 1; next < t.slots.len() {
+		end = t.slots.place(uint32(next))
+	}
+	return t.keys.between(t.slots.place(at), end)
+}
+
+// search returns the slot of a key, with a dot or not.
+func (t *Table) search(k *Key, tag uint32) (at uint32, ok bool) {
+	entries := t.index.entries
+	if len(entries) == 0 {
+		return 0, false
+	}
+	for i := t.index.home(tag); ; {
+		e := entries[i]
+		if e == 0 {
+			return 0, false
+		}
+		if uint32(e>>32) == tag {
+			at := uint32(e) - 1
+			if k.begins(t.keys.from(t.slots.place(at))) {
+				return at, true
+			}
+		}
+		if i++; i == len(entries) {
+			i = 0
+		}
+	}
+}
+
+// Find returns the slot of a key that has a dot. It is good until the next
+// change.
+func (t *Table) Find(k *Key) (at uint32, ok bool) {
+	at, ok = t.search(k, k.tag(t.seed))
+	return at, ok && t.slots.at(at).dot() != 0
+}
+
+// slot returns the slot of a key, a new one without a dot if it has none.
+func (t *Table) slot(k *Key) uint32 {
+	tag := k.tag(t.seed)
+	if at, ok := t.search(k, tag); ok {
+		return at
+	}
+	return t.insert(k, tag)
+}
+
+// insert gives a key that has none a slot.
+func (t *Table) insert(k *Key, tag uint32) uint32 {
+	t.index.grow()
+	at := t.slots.add(t.keys.add(k))
+	t.index.put(entryOf(tag, at))
+	return at
+}
+
+// All yields the keys that have a dot and their slots, in the order in which
+// they came. A key must not be modified, or kept beyond the next change. If the
+// table is changed meanwhile, All may yield what has lost its dots, and the
+// slots are good only while Version is the same.
+func (t *Table) All() iter.Seq2[uint32, []byte] {
+	return func(yield func(uint32, []byte) bool) {
+		then := &Table{keys: keys{slices.Clone(t.keys.chunks)}, slots: slots{groups: slices.Clone(t.slots.groups), bases: t.slots.bases}}
+		for at := range uint32(then.slots.len()) {
+			if then.slots.at(at).dot() != 0 && !yield(at, then.key(at)) {
+				return
+			}
+		}
+	}
+}
+
+// Clone returns a copy that shares no mutable memory.
+func (t *Table) Clone() *Table {
+	c := *t
+	c.seen = *t.seen.Clone()
+	c.keys, c.slots = t.keys.clone(), t.slots.clone()
+	c.index.entries = slices.Clone(t.index.entries)
+	c.origins = slices.Clone(t.origins)
+	for i := range c.origins {
+		c.origins[i] = t.origins[i].clone()
+	}
+	c.numbers, c.far = maps.Clone(t.numbers), maps.Clone(t.far)
+	c.lists.rows = slices.Clone(t.lists.rows)
+	c.wide = wides{slices.Clone(t.wide.dots), maps.Clone(t.wide.number), slices.Clone(t.wide.free)}
+	return &c
+}
