@@ -93,20 +93,16 @@ type FullError struct {
 	Path string
 	Free int64 // bytes that are free, -1 if that is unknown
 	Need int64 // bytes that must be free before the store takes Updates
-	Err  error // what the system said, nil if it was not asked for more
+	Err  error // what the system said to a write, nil if none was tried
 }
 
-// Error says how much room there is and how much there must be.
+// Error says how much room there is, how much there must be, and what to do.
 func (e *FullError) Error() string {
-	free := "too little room"
-	if e.Free >= 0 {
-		free = fmt.Sprintf("%d bytes free", e.Free)
-	}
-	text := fmt.Sprintf("store: the disk of %s has %s, writes need %d; make room, nothing that was acknowledged is lost", e.Path, free, e.Need)
+	const advice = "make room; nothing that was acknowledged is lost"
 	if e.Err != nil {
-		text += ": " + e.Err.Error()
+		return fmt.Sprintf("store: no room for more in %s: %v; %s", e.Path, e.Err, advice)
 	}
-	return text
+	return fmt.Sprintf("store: the disk of %s has %d bytes free, writes need %d; %s", e.Path, e.Free, e.Need, advice)
 }
 
 // Is makes a FullError match [ErrReadOnly].

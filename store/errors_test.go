@@ -39,7 +39,7 @@ func TestErrorsHaveKindAndAdvice(t *testing.T) {
 		{&store.ForeignError{Path: "dir", Have: "a text", Kind: store.ErrForeign}, store.ErrForeign, "choose another directory"},
 		{&store.ForeignError{Path: "dir", Have: "version 9", Kind: store.ErrNewer}, store.ErrNewer, "upgrade"},
 		{&store.FullError{Path: "dir", Free: 1, Need: 2}, store.ErrReadOnly, "make room"},
-		{&store.FullError{Path: "dir", Free: -1, Err: cause}, cause, "too little room"},
+		{&store.FullError{Path: "dir", Free: -1, Err: cause}, cause, "no room for more"},
 		{&store.CorruptError{Space: "dir", Offset: -1, Err: cause}, cause, "restore a backup"},
 	}
 	for _, tt := range tests {

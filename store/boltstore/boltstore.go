@@ -13,6 +13,8 @@
 //     is its key called absent.
 //   - Views run beside the writer. One that begins while a commit is being
 //     flushed waits for that flush if it would see the commit.
+//   - An Update for which the disk has no room gets a [*store.FullError] and
+//     has changed nothing. Views go on, and so do Updates once there is room.
 //   - A second process, or a second Open in the same one, gets a
 //     [*store.LockedError].
 //
@@ -58,6 +60,10 @@ type Options struct {
 	// used only as far as the file reaches. 0 means 1 GiB where addresses have
 	// 64 bits.
 	MapSize int
+	// MinFree is how many bytes of the disk are to stay free. With fewer,
+	// Update returns a [*store.FullError] until there are more again. 0 means
+	// 16 MiB; a negative number fills the disk.
+	MinFree int64
 }
 
 // A Store is a [store.Store] in a directory.
@@ -65,6 +71,8 @@ type Store struct {
 	path     string
 	place    string // see Place
 	readOnly bool
+	minFree  int64 // bytes, negative for no limit
+	diskFree func(path string) (bytes int64, err error)
 	pageSize int64 // bytes
 	db       *bbolt.DB
 	file     *os.File // what db reads and writes

@@ -16,18 +16,32 @@ import (
 	"github.com/joinery-crdt/joinery/store/boltstore"
 )
 
-// Environment of the process that TestKilledWriter kills.
+// Environment of a process that a test starts.
 const (
-	envDir   = "BOLTSTORE_TEST_DIR"
-	envRound = "BOLTSTORE_TEST_ROUND"
+	envProcess = "BOLTSTORE_TEST_PROCESS" // key of processes
+	envDir     = "BOLTSTORE_TEST_DIR"
+	envArg     = "BOLTSTORE_TEST_ARG"
 )
 
+// processes are what such a process may be.
+var processes = map[string]func(dir, arg string) error{"write": writeForever}
+
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(envDir); dir != "" {
-		fmt.Fprintln(os.Stderr, writeForever(dir, os.Getenv(envRound)))
+	process, ok := processes[os.Getenv(envProcess)]
+	if !ok {
+		os.Exit(m.Run())
+	}
+	if err := process(os.Getenv(envDir), os.Getenv(envArg)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+}
+
+// process returns a command that runs one of processes.
+func process(t testing.TB, name, dir, arg string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), envProcess+"="+name, envDir+"="+dir, envArg+"="+arg)
+	return cmd
 }
 
 // writeForever writes from several goroutines and prints the name of each
@@ -88,8 +102,7 @@ func TestKilledWriter(t *testing.T) {
 // returns all that it had printed.
 func killWriter(t *testing.T, dir string, round, n int) (names []string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), envDir+"="+dir, envRound+"="+strconv.Itoa(round))
+	cmd := process(t, "write", dir, strconv.Itoa(round))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {

@@ -278,3 +278,24 @@ func rewriteSamples(tx store.Tx) error {
 	}
 	return nil
 }
+
+// TestDamagedFileIsNotKept damages the list of free pages, on which bbolt
+// panics: the file must not stay locked.
+func TestDamagedFileIsNotKept(t *testing.T) {
+	dir := writeSamples(t)
+	page := os.Getpagesize()
+	file := content(t, dir)
+	header := 0
+	if binary.NativeEndian.Uint64(file[page+16+48:]) > binary.NativeEndian.Uint64(file[16+48:]) {
+		header = page
+	}
+	offset := int(binary.NativeEndian.Uint64(file[header+16+32:]))*page + 8
+	flip(t, dir, offset, 0x10)
+	for range 2 {
+		if s, err := boltstore.Open(dir, boltstore.Options{Timeout: 1}); err == nil || !isDamage(err) {
+			t.Fatalf("Open with a damaged list of free pages = %v, %v, want a CorruptError", s, err)
+		}
+	}
+	flip(t, dir, offset, 0x10)
+	open(t, dir).Close()
+}

@@ -76,12 +76,20 @@ const (
 	boltMagic   = 0xED0CDAED
 )
 
+// A header is what a header page says.
+type header struct {
+	root        uint64 // first page of the directory of buckets
+	freelist    uint64 // first page of the list of free pages
+	end         uint64 // end of the used pages
+	transaction uint64
+}
+
 // checkHeader checks both header pages and the length of the file. bbolt is
 // content with one sound page and would silently go back to the commit before.
 // A crash cannot leave one half written: a header lies within one disk sector.
 func checkHeader(f *os.File, pageSize int64) error {
 	for page := range int64(2) {
-		end, err := readHeader(f, page*pageSize)
+		h, err := readHeader(f, page*pageSize)
 		if err != nil {
 			return err
 		}
@@ -89,28 +97,29 @@ func checkHeader(f *os.File, pageSize int64) error {
 		if err != nil {
 			return wrap("stat", err)
 		}
-		if info.Size() < int64(end)*pageSize {
-			return corruptAt(info.Size(), fmt.Errorf("the file is cut off; page %d is the end", end))
+		if info.Size() < int64(h.end)*pageSize {
+			return corruptAt(info.Size(), fmt.Errorf("the file is cut off; page %d is the end", h.end))
 		}
 	}
 	return nil
 }
 
-// readHeader checks one header page and returns the end of the used pages.
-func readHeader(f io.ReaderAt, offset int64) (end uint64, err error) {
+// readHeader checks and returns the header at offset.
+func readHeader(f io.ReaderAt, offset int64) (header, error) {
 	var h [headerSize]byte
 	if _, err := f.ReadAt(h[:], offset+headerStart); err != nil {
-		return 0, corruptAt(offset, err)
+		return header{}, corruptAt(offset, err)
 	}
 	if binary.NativeEndian.Uint32(h[:]) != boltMagic {
-		return 0, corruptAt(offset, errors.New("no header"))
+		return header{}, corruptAt(offset, errors.New("no header"))
 	}
 	sum := fnv.New64a()
 	sum.Write(h[:headerSize-8])
 	if sum.Sum64() != binary.NativeEndian.Uint64(h[headerSize-8:]) {
-		return 0, corruptAt(offset, fmt.Errorf("header: %w", errChecksum))
+		return header{}, corruptAt(offset, fmt.Errorf("header: %w", errChecksum))
 	}
-	return binary.NativeEndian.Uint64(h[40:]), nil
+	field := func(i int) uint64 { return binary.NativeEndian.Uint64(h[i:]) }
+	return header{root: field(16), freelist: field(32), end: field(40), transaction: field(48)}, nil
 }
 
 // inspect says what is wrong with a file that bbolt does not open, nil if its

@@ -176,6 +176,10 @@ func (s *Store) commitAll() {
 	defer close(s.done)
 	debug.SetPanicOnFault(true)
 	for m := s.queue.take(); m != nil; m = s.queue.take() {
+		if err := s.room(0); err != nil {
+			m.turn <- refusal(err)
+			continue
+		}
 		g, err := s.begin()
 		if err != nil {
 			m.turn <- refusal(err)
@@ -206,17 +210,31 @@ func (s *Store) finish(g *group) {
 		s.rollback(g.tx)
 		return
 	}
-	id := int64(g.tx.ID())
-	s.flushing.Store(g)
-	s.db.AllocSize = int(min(max(g.tx.Size()/8, minGrowth), maxGrowth))
-	if err := commit(g.tx); err != nil {
-		g.err = uncertain(err)
+	if g.err = s.room(int64(g.bytes)); g.err != nil {
 		s.rollback(g.tx)
-		s.queue.refuse(g.err)
 		return
 	}
-	s.durable.Store(id)
-	s.commits.Add(1)
+	s.flush(g)
+}
+
+// flush commits a group that has writes. After a commit of which nobody can
+// say whether it survived, and after one that the disk did not take for
+// another reason than its size, the store takes no more.
+func (s *Store) flush(g *group) {
+	id := g.tx.ID()
+	s.flushing.Store(g)
+	s.db.AllocSize = int(min(max(g.tx.Size()/8, minGrowth), maxGrowth))
+	err := commit(g.tx)
+	if err == nil {
+		s.durable.Store(int64(id))
+		s.commits.Add(1)
+		return
+	}
+	s.rollback(g.tx)
+	if g.err = s.rejected(err, uint64(id)); g.err == nil {
+		g.err = uncertain(err)
+		s.queue.refuse(g.err)
+	}
 }
 
 // A file grows by an eighth within these bounds, in bytes.

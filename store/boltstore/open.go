@@ -37,7 +37,10 @@ func Open(path string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, describe(err, path, file)
 	}
-	s := &Store{path: path, readOnly: opts.ReadOnly, pageSize: int64(db.Info().PageSize), db: db, file: f, done: make(chan struct{})}
+	s := &Store{
+		path: path, readOnly: opts.ReadOnly, minFree: minFree(opts), diskFree: diskFree,
+		pageSize: int64(db.Info().PageSize), db: db, file: f, done: make(chan struct{}),
+	}
 	s.queue.nonzero.L = &s.queue.mu
 	if err := s.adopt(); err != nil {
 		return nil, errors.Join(err, wrap("close", db.Close()))
@@ -57,7 +60,7 @@ func (s *Store) adopt() error {
 	if err := checkHeader(s.file, s.pageSize); err != nil {
 		return err
 	}
-	if err := s.file.Sync(); err != nil {
+	if err := s.syncAll(); err != nil {
 		return wrap("sync", err)
 	}
 	err := s.db.View(func(tx *bbolt.Tx) error {
@@ -71,6 +74,14 @@ func (s *Store) adopt() error {
 		return err
 	}
 	return removeAll(filepath.Join(s.path, newPattern))
+}
+
+// syncAll makes the file and its name durable.
+func (s *Store) syncAll() error {
+	if err := s.file.Sync(); err != nil || s.readOnly {
+		return err
+	}
+	return syncDir(s.path)
 }
 
 // removeAll removes the files that match pattern.
@@ -101,9 +112,10 @@ func prepare(path, file string, opts Options) error {
 }
 
 // create makes the directory and in it, in one step, an empty store. Another
-// process may be about the same.
+// process may be about the same. The names of the directories are durable
+// before the file gets its own; that one is when [Store.adopt] has ended.
 func create(path, file string) error {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := errors.Join(os.MkdirAll(path, 0o700), syncAbove(path)); err != nil {
 		return wrap("create", err)
 	}
 	f, err := os.CreateTemp(path, newPattern)
@@ -111,8 +123,21 @@ func create(path, file string) error {
 		return wrap("create", err)
 	}
 	defer os.Remove(f.Name())
-	err = errors.Join(f.Close(), initialise(f.Name()), place(f.Name(), file), syncDir(path), syncDir(filepath.Dir(path)))
+	err = errors.Join(f.Close(), initialise(f.Name()), place(f.Name(), file))
 	return wrap("create", err)
+}
+
+// syncAbove makes the names of a directory and of those above it durable: any
+// of them may be new. One that may not be read was there before.
+func syncAbove(path string) error {
+	path, err := filepath.Abs(path)
+	for parent := filepath.Dir(path); err == nil && parent != path; parent = filepath.Dir(path) {
+		if err = syncDir(parent); errors.Is(err, fs.ErrPermission) {
+			return nil
+		}
+		path = parent
+	}
+	return err
 }
 
 // place gives the file its name unless there is one of that name.
@@ -127,8 +152,10 @@ func place(from, to string) error {
 	return os.Rename(from, to) // a file system without links
 }
 
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
+// syncDir makes the names in a directory durable. Tests look on.
+var syncDir = flushDir
+
+func flushDir(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil // directories cannot be flushed there
 	}
@@ -162,12 +189,12 @@ func openFile(file string, opts Options) (*bbolt.DB, *os.File, error) {
 }
 
 // lockFile opens and locks the file that has the name now. bbolt panics on
-// damaged ones.
+// damaged ones, and leaves them mapped, which keeps them locked.
 func lockFile(file string, opts Options) (db *bbolt.DB, f *os.File, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = errors.Join(corrupt(nil, fmt.Errorf("damaged page: %v", p)), f.Close())
+			err = errors.Join(corrupt(nil, fmt.Errorf("damaged page: %v", p)), unlock(f), f.Close())
 		}
 	}()
 	db, err = bbolt.Open(file, 0o600, &bbolt.Options{

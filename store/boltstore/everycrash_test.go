@@ -1,0 +1,321 @@
+//go:build linux
+
+package boltstore_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/joinery-crdt/joinery/store"
+	"github.com/joinery-crdt/joinery/store/boltstore"
+	"golang.org/x/sys/unix"
+)
+
+// A long run is one of docs/crash-ledger.md.
+var (
+	crashSteps = flag.Int("crash.steps", 30, "Updates of the workload whose every file operation is a crash point")
+	crashSeed  = flag.Uint64("crash.seed", 1, "seed of what survives a crash")
+)
+
+// unplug makes every flush of the file of s fail, and all else that asks the
+// system for it, until replug is called. Mapped pages can be read.
+func unplug(t testing.TB, s *boltstore.Store) (replug func()) {
+	t.Helper()
+	fd := boltstore.Descriptor(s)
+	kept, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ends [2]int
+	err = errors.Join(unix.Pipe2(ends[:], unix.O_CLOEXEC), unix.Dup3(ends[0], fd, unix.O_CLOEXEC), unix.Close(ends[0]), unix.Close(ends[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := errors.Join(unix.Dup3(kept, fd, unix.O_CLOEXEC), unix.Close(kept)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A flushes says which of the two flushes of a commit there are.
+type flushes struct{ pages, header bool }
+
+// failFlush repeats a commit while every flush fails that comes directly after
+// its header, or after one of its pages. It returns the error of the Updates
+// and what was written.
+func failFlush(t testing.TB, dir string, c commit, header bool, plant func(*boltstore.Store)) ([]event, error) {
+	t.Helper()
+	s := reopen(t, dir, c.before, plant)
+	r := record(t, s)
+	replug := func() {}
+	r.write = func(_ int, write boltstore.WriteFunc, b []byte, offset int64) (int, error) {
+		replug()
+		replug = func() {}
+		r.note(b, offset)
+		n, err := write(b, offset)
+		if r.events[len(r.events)-1].header() == header {
+			replug = unplug(t, s)
+		}
+		return n, err
+	}
+	err := commitSteps(t, s, c.first, c.end)
+	replug()
+	events := r.take()
+	if err != nil {
+		wantStopped(t, s, r)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	return events, err
+}
+
+// reopen opens a store with the image of a file.
+func reopen(t testing.TB, dir string, image []byte, plant func(*boltstore.Store)) *boltstore.Store {
+	t.Helper()
+	s, err := openImage(dir, image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plant != nil {
+		plant(s)
+	}
+	return s
+}
+
+// wantStopped demands that s takes nothing more and writes nothing more.
+func wantStopped(t testing.TB, s *boltstore.Store, r *recorder) {
+	t.Helper()
+	called := false
+	err := s.Update(t.Context(), func(store.Tx) error { called = true; return nil })
+	if !errors.Is(err, store.ErrUncertain) || called || len(r.events) > 0 {
+		t.Errorf("after an error that may have cost pages: Update = %v, function called: %v, %d writes; want ErrUncertain, no, 0", err, called, len(r.events))
+	}
+}
+
+// findFlushes finds out which flushes the commit waits for.
+func findFlushes(t testing.TB, dir string, c commit, plant func(*boltstore.Store)) (f flushes) {
+	t.Helper()
+	for header, found := range map[bool]*bool{false: &f.pages, true: &f.header} {
+		_, err := failFlush(t, dir, c, header, plant)
+		*found = err != nil
+	}
+	return f
+}
+
+// with returns the events of the commit with its flushes among them.
+func (c commit) with(f flushes) (events []event) {
+	for _, e := range c.events {
+		if e.header() && f.pages {
+			events = append(events, event{flush: true})
+		}
+		events = append(events, e)
+		if e.header() && f.header {
+			events = append(events, event{flush: true})
+		}
+	}
+	return events
+}
+
+// A crasher visits the crash points of a workload.
+type crasher struct {
+	*judge
+	rng     *rand.Rand
+	durable []byte  // image of what is flushed
+	pending []event // since then
+	points  int
+}
+
+// visit crashes after each operation of the commits and returns the first
+// image that is not what it may be.
+func (c *crasher) visit(commits []commit, has func(commit) flushes) error {
+	c.durable = slices.Clone(commits[0].before)
+	for _, commit := range commits {
+		for _, e := range commit.with(has(commit)) {
+			c.step(e)
+			if err := c.crash(commit.first, commit.end); err != nil {
+				return err
+			}
+		}
+		if err := c.crash(commit.end, commit.end); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step lets an event happen.
+func (c *crasher) step(e event) {
+	if !e.flush {
+		c.pending = append(c.pending, e)
+		return
+	}
+	for _, e := range c.pending {
+		c.durable = e.apply(c.durable)
+	}
+	c.pending = nil
+}
+
+// crash judges what a crash may leave here.
+func (c *crasher) crash(acknowledged, begun int) error {
+	c.points++
+	for _, m := range modes() {
+		image := slices.Clone(c.durable)
+		for _, e := range m.keep(c.rng, c.pending) {
+			image = e.apply(image)
+		}
+		if err := c.check(image, acknowledged, begun); err != nil {
+			return fmt.Errorf("crash point %d, in the group of steps %d to %d, with %s of %d operations kept: %w",
+				c.points, acknowledged, begun, m.name, len(c.pending), err)
+		}
+		if len(c.pending) == 0 {
+			return nil // the modes are one
+		}
+	}
+	return nil
+}
+
+// restart goes to the end of the events of a commit that failed. Its pages were
+// flushed if its header was written.
+func (c *crasher) restart(before []byte, events []event) {
+	c.durable, c.pending = slices.Clone(before), nil
+	for _, e := range (commit{events: events}).with(flushes{pages: true}) {
+		c.step(e)
+	}
+}
+
+// newCrasher returns a crasher for a workload.
+func newCrasher(t testing.TB, steps int) *crasher {
+	return &crasher{
+		judge: &judge{t: t, dir: ramDir(t), states: states(t, steps+1)},
+		rng:   rand.New(rand.NewPCG(*crashSeed, 0)),
+	}
+}
+
+// TestEverySyscallCrash makes every operation on the file of a workload a
+// crash point, with several ways to lose what was not flushed. That a flush
+// was made is not believed: a commit that succeeds while the flush fails has
+// made none.
+func TestEverySyscallCrash(t *testing.T) {
+	commits := runWorkload(t, ramDir(t), *crashSteps, nil)
+	c := newCrasher(t, *crashSteps)
+	probe := ramDir(t)
+	err := c.visit(commits, func(c commit) flushes { return findFlushes(t, probe, c, nil) })
+	if err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d Updates in %d commits: %d crash points, %d images", *crashSteps, len(commits), c.points, c.images)
+}
+
+// TestCrashesFindMissingFlush runs the same on stores that do not flush, or
+// flush once too little, where acknowledged Updates must be seen to be lost.
+func TestCrashesFindMissingFlush(t *testing.T) {
+	const steps = 12
+	commits := runWorkload(t, ramDir(t), steps, boltstore.NeverFlush)
+	probe := ramDir(t)
+	found := func(c commit) flushes { return findFlushes(t, probe, c, boltstore.NeverFlush) }
+	for name, has := range map[string]func(commit) flushes{
+		"none, as planted": found,
+		"none of pages":    func(commit) flushes { return flushes{header: true} },
+		"none of headers":  func(commit) flushes { return flushes{pages: true} },
+	} {
+		err := newCrasher(t, steps).visit(commits, has)
+		if err == nil {
+			t.Errorf("flushes: %s: no crash lost anything", name)
+			continue
+		}
+		t.Logf("flushes: %s: %v", name, err)
+	}
+}
+
+// TestFsyncError fails each flush of a workload once. Nothing is written after
+// it, and what is there afterwards is what a crash may leave.
+func TestFsyncError(t *testing.T) {
+	const steps = 16
+	commits := runWorkload(t, ramDir(t), steps, nil)
+	j := newCrasher(t, steps)
+	probe := ramDir(t)
+	for _, c := range commits {
+		for _, header := range []bool{false, true} {
+			events, err := failFlush(t, probe, c, header, nil)
+			if !errors.Is(err, store.ErrUncertain) {
+				t.Errorf("steps %d to %d, header %v: Update whose flush failed = %v, want ErrUncertain", c.first, c.end, header, err)
+			}
+			if last := events[len(events)-1]; last.header() != header {
+				t.Errorf("steps %d to %d, header %v: written beyond a flush that failed", c.first, c.end, header)
+			}
+			j.restart(c.before, events)
+			if err := j.crash(c.first, c.end); err != nil {
+				t.Errorf("header %v: %v", header, err)
+			}
+		}
+	}
+}
+
+// TestErrorAtEveryWrite fails each write of a workload once, with nothing or a
+// half of it written.
+func TestErrorAtEveryWrite(t *testing.T) {
+	const steps = 16
+	commits := runWorkload(t, ramDir(t), steps, nil)
+	j := newCrasher(t, steps)
+	probe, failures := ramDir(t), 0
+	for _, c := range commits {
+		for n := 0; ; n++ {
+			half := n%2 == 1
+			events, failed, err := failWrite(t, probe, c, n, half, syscall.EIO)
+			if !failed {
+				break // there is no n-th write
+			}
+			failures++
+			if !errors.Is(err, store.ErrUncertain) {
+				t.Errorf("steps %d to %d, write %d: Update = %v, want ErrUncertain", c.first, c.end, n, err)
+			}
+			j.restart(c.before, events)
+			if err := j.crash(c.first, c.end); err != nil {
+				t.Errorf("write %d: %v", n, err)
+			}
+		}
+	}
+	if failures < 5*len(commits) {
+		t.Errorf("%d writes failed in %d commits, want more", failures, len(commits))
+	}
+}
+
+// failWrite repeats a commit with an error at its n-th write, of which half may
+// be written. It reports whether there was such a write.
+func failWrite(t testing.TB, dir string, c commit, n int, half bool, cause error) (events []event, failed bool, err error) {
+	t.Helper()
+	s := reopen(t, dir, c.before, nil)
+	r := record(t, s)
+	r.write = func(k int, write boltstore.WriteFunc, b []byte, offset int64) (int, error) {
+		if k != n {
+			r.note(b, offset)
+			return write(b, offset)
+		}
+		failed = true
+		if half {
+			b = b[:len(b)/2]
+			r.note(b, offset)
+			if _, err := write(b, offset); err != nil {
+				return 0, err
+			}
+		}
+		return 0, cause
+	}
+	err = commitSteps(t, s, c.first, c.end)
+	events = r.take()
+	if err != nil && !errors.Is(err, store.ErrReadOnly) {
+		wantStopped(t, s, r)
+	}
+	if err := s.Close(); err != nil && !strings.Contains(err.Error(), "unmap") {
+		t.Error(err)
+	}
+	return events, failed, err
+}
