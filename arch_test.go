@@ -19,7 +19,6 @@ const (
 	btreeModule     = "github.com/tidwall/btree"
 	pgxModule       = "github.com/jackc/pgx/v5"
 	websocketModule = "github.com/coder/websocket"
-	sysModule       = "golang.org/x/sys"
 	compressModule  = "github.com/klauspost/compress"
 )
 

@@ -63,7 +63,7 @@ func flip(t *testing.T, dir string, offset int, bits byte) {
 }
 
 // content returns the bytes of the file.
-func content(t *testing.T, dir string) []byte {
+func content(t testing.TB, dir string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(fileIn(dir))
 	if err != nil {
