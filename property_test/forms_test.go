@@ -1,86 +1,18 @@
 package property_test
 
 import (
-	"cmp"
 	"encoding"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
-	"github.com/joinery-crdt/joinery/crdt"
-	"github.com/joinery-crdt/joinery/hlc"
+	"github.com/joinery-crdt/joinery/crdt/crdttest"
+	"github.com/joinery-crdt/joinery/crdt/object"
 	"github.com/joinery-crdt/joinery/merge"
 )
 
-// The types and their definitions. A definition knows nothing but the changes
-// and which of them each author had seen.
-
-// sawAny reports whether one of the changes has seen one of the others.
-func sawAny(by, of []op) bool {
-	return slices.ContainsFunc(by, func(b op) bool {
-		return slices.ContainsFunc(of, func(o op) bool { return b.seen.has(o.id) })
-	})
-}
-
-// only returns the changes with one of the verbs.
-func only(ops []op, verbs ...string) (some []op) {
-	for _, o := range ops {
-		if slices.Contains(verbs, o.verb) {
-			some = append(some, o)
-		}
-	}
-	return some
-}
-
-// unseen returns those of the changes that none of the others has seen.
-func unseen(ops, by []op) (some []op) {
-	for _, o := range ops {
-		if !sawAny(by, []op{o}) {
-			some = append(some, o)
-		}
-	}
-	return some
-}
-
-// elements renders the elements of which present holds, given the changes of
-// the element.
-func elements(ops []op, present func(of []op) bool) string {
-	by := map[string][]op{}
-	for _, o := range ops {
-		by[o.element] = append(by[o.element], o)
-	}
-	var names []string
-	for name, of := range by {
-		if present(of) {
-			names = append(names, name)
-		}
-	}
-	return sorted(slices.Values(names))
-}
-
-func sorted(names iter.Seq[string]) string { return strings.Join(slices.Sorted(names), " ") }
-
-// readSet renders a set, and more than its elements if it contradicts itself.
-func readSet(s interface {
-	All() iter.Seq[string]
-	Has(string) bool
-	Len() int
-},
-) string {
-	var has []string
-	for _, name := range []string{"e0", "e1", "e2"} {
-		if s.Has(name) {
-			has = append(has, name)
-		}
-	}
-	all := sorted(s.All())
-	if other := sorted(slices.Values(has)); other != all || s.Len() != len(has) {
-		return fmt.Sprintf("All %q, Has %q, Len %d", all, other, s.Len())
-	}
-	return all
-}
+// How the kit uses the types: each as a value and as cells, through the typed
+// reference to an object.
 
 // unmarshal returns a decoder of a type that has UnmarshalBinary.
 func unmarshal[T any, P interface {
@@ -92,190 +24,113 @@ func unmarshal[T any, P interface {
 	return v, v.UnmarshalBinary(b)
 }
 
-var (
-	addRemove = []string{"add", "remove"}
-	errNoVerb = errors.New("no such verb")
-)
-
-var gset = form[*crdt.GSet[string]]{
-	verbs:  []string{"add"},
-	bottom: func() *crdt.GSet[string] { return &crdt.GSet[string]{} },
-	apply:  func(s *crdt.GSet[string], o op) (*crdt.GSet[string], error) { return s.Add(o.element), nil },
-	read:   func(s *crdt.GSet[string]) string { return readSet(s) },
-	define: func(ops []op) string { return elements(ops, func([]op) bool { return true }) },
-	decode: unmarshal[crdt.GSet[string]],
+// A set of strings, as a value.
+type set interface {
+	All() iter.Seq[string]
+	Has(string) bool
+	Len() int
 }
 
-var twoPSet = form[*crdt.TwoPSet[string]]{
-	verbs:  addRemove,
-	bottom: func() *crdt.TwoPSet[string] { return &crdt.TwoPSet[string]{} },
-	apply: func(s *crdt.TwoPSet[string], o op) (*crdt.TwoPSet[string], error) {
-		if o.verb == "add" {
-			return s.Add(o.element)
-		}
-		return s.Remove(o.element), nil
-	},
-	read: func(s *crdt.TwoPSet[string]) string { return readSet(s) },
-	// Added, and no remove has seen any add of it.
-	define: func(ops []op) string {
-		return elements(ops, func(of []op) bool {
-			adds := only(of, "add")
-			return len(adds) > 0 && !sawAny(only(of, "remove"), adds)
-		})
-	},
-	decode: unmarshal[crdt.TwoPSet[string]],
+// A refSet is a set of strings, as an object.
+type refSet interface {
+	All(object.Space) iter.Seq2[string, error]
+	Has(object.Space, string) (bool, error)
+	Len(object.Space) (int, error)
 }
 
-var orSet = form[*crdt.ORSet[string]]{
-	verbs:  addRemove,
-	bottom: func() *crdt.ORSet[string] { return &crdt.ORSet[string]{} },
-	apply: func(s *crdt.ORSet[string], o op) (*crdt.ORSet[string], error) {
-		if o.verb == "add" {
-			return s.Add(o.origin, o.element), nil
+// readSet renders a set, and more than its elements if it contradicts itself.
+func readSet[S set](s S) string {
+	var has []string
+	for _, name := range []string{"e0", "e1", "e2"} {
+		if s.Has(name) {
+			has = append(has, name)
 		}
-		return s.Remove(o.origin, o.element), nil
-	},
-	read: func(s *crdt.ORSet[string]) string { return readSet(s) },
-	// Some add has been seen by no remove.
-	define: func(ops []op) string {
-		return elements(ops, func(of []op) bool { return len(unseen(only(of, "add"), only(of, "remove"))) > 0 })
-	},
-	decode: unmarshal[crdt.ORSet[string]],
+	}
+	all := crdttest.Sorted(s.All())
+	if other := crdttest.Sorted(slices.Values(has)); other != all || s.Len() != len(has) {
+		return fmt.Sprintf("All %q, Has %q, Len %d", all, other, s.Len())
+	}
+	return all
 }
 
-var rwSet = form[*crdt.RWSet[string]]{
-	verbs:  addRemove,
-	bottom: func() *crdt.RWSet[string] { return &crdt.RWSet[string]{} },
-	apply: func(s *crdt.RWSet[string], o op) (*crdt.RWSet[string], error) {
-		if o.verb == "add" {
-			return s.Add(o.origin, o.element), nil
+// readRefSet is readSet of an object.
+func readRefSet(r refSet) func(object.Space) (string, error) {
+	return func(s object.Space) (string, error) {
+		all, err := collect(r.All(s))
+		if err != nil {
+			return "", err
 		}
-		return s.Remove(o.origin, o.element), nil
-	},
-	read: func(s *crdt.RWSet[string]) string { return readSet(s) },
-	// Added, and every remove has been seen by some add.
-	define: func(ops []op) string {
-		return elements(ops, func(of []op) bool {
-			adds := only(of, "add")
-			return len(adds) > 0 && len(unseen(only(of, "remove"), adds)) == 0
-		})
-	},
-	decode: unmarshal[crdt.RWSet[string]],
+		n, err := r.Len(s)
+		if err != nil {
+			return "", err
+		}
+		for _, e := range all {
+			if has, err := r.Has(s, e); err != nil || !has {
+				return fmt.Sprintf("All %q without %q", all, e), err
+			}
+		}
+		if n != len(all) {
+			return fmt.Sprintf("All %q, Len %d", all, n), nil
+		}
+		return crdttest.Sorted(slices.Values(all)), nil
+	}
 }
 
-var pnCounter = form[*crdt.PNCounter]{
-	verbs:  []string{"add", "add", "reset"},
-	bottom: func() *crdt.PNCounter { return &crdt.PNCounter{} },
-	apply: func(c *crdt.PNCounter, o op) (*crdt.PNCounter, error) {
-		if o.verb == "add" {
-			return c.Add(o.origin, o.n)
+func collect[T any](seq iter.Seq2[T, error]) (all []T, err error) {
+	for v, err := range seq {
+		if err != nil {
+			return nil, err
 		}
-		return c.Reset(), nil
-	},
-	read: func(c *crdt.PNCounter) string { return fmt.Sprint(c.Value()) },
-	// The sum of what no reset has seen.
-	define: func(ops []op) string {
-		total := int64(0)
-		for _, o := range unseen(only(ops, "add"), only(ops, "reset")) {
-			total += o.n
-		}
-		return fmt.Sprint(total)
-	},
-	decode: unmarshal[crdt.PNCounter],
+		all = append(all, v)
+	}
+	return all, nil
 }
 
-var lwwRegister = form[*crdt.LWWRegister[int64]]{
-	verbs:  []string{"set"},
-	bottom: func() *crdt.LWWRegister[int64] { return &crdt.LWWRegister[int64]{} },
-	apply: func(r *crdt.LWWRegister[int64], o op) (*crdt.LWWRegister[int64], error) {
-		return r.Set(crdt.Stamp{Time: hlc.New(o.time, 0), Origin: o.origin}, o.n)
-	},
-	read: func(r *crdt.LWWRegister[int64]) string {
-		if v, ok := r.Get(); ok {
-			return fmt.Sprint(v)
-		}
-		return "nothing"
-	},
-	// The write with the largest time, of equals that of the largest origin.
-	define: func(ops []op) string {
-		if len(ops) == 0 {
-			return "nothing"
-		}
-		last := slices.MaxFunc(ops, func(a, b op) int {
-			return cmp.Or(cmp.Compare(a.time, b.time), a.origin.Compare(b.origin))
-		})
-		return fmt.Sprint(last.n)
-	},
-	decode: unmarshal[crdt.LWWRegister[int64]],
-}
-
-var mvRegister = form[*crdt.MVRegister[int64]]{
-	verbs:  []string{"set", "set", "clear"},
-	bottom: func() *crdt.MVRegister[int64] { return &crdt.MVRegister[int64]{} },
-	apply: func(r *crdt.MVRegister[int64], o op) (*crdt.MVRegister[int64], error) {
-		if o.verb == "set" {
-			return r.Set(o.origin, o.n)
-		}
-		return r.Clear(o.origin), nil
-	},
-	read: func(r *crdt.MVRegister[int64]) string { return sortedNumbers(slices.Collect(r.Values())) },
-	// What was written and not seen by a later write or clear.
-	define: func(ops []op) string {
-		var values []int64
-		for _, o := range unseen(only(ops, "set"), ops) {
-			values = append(values, o.n)
-		}
-		return sortedNumbers(values)
-	},
-	decode: unmarshal[crdt.MVRegister[int64]],
-}
-
-func sortedNumbers(values []int64) string {
-	slices.Sort(values)
-	return fmt.Sprint(values)
-}
+var addRemove = []string{"add", "remove"}
 
 type dotMap = merge.DotMap[string, int64]
 
 // A DotMap holds, under each key, what was put there and not superseded.
-var dotMaps = form[*dotMap]{
-	verbs:  []string{"put", "put", "drop"},
-	bottom: func() *dotMap { return &dotMap{} },
-	apply: func(m *dotMap, o op) (*dotMap, error) {
-		switch o.verb {
-		case "put":
-			return m.Put(o.origin, o.element, o.n), nil
-		case "drop":
-			return m.Drop(o.origin, o.element), nil
+var dotMaps = crdttest.Form[*dotMap]{
+	Verbs: []string{"put", "put", "drop"},
+	New:   func() *dotMap { return &dotMap{} },
+	Apply: func(m *dotMap, c crdttest.Change) (*dotMap, error) {
+		if c.Verb == "put" {
+			return m.Put(c.Origin, c.Element, c.N), nil
 		}
-		return nil, errNoVerb
+		return m.Drop(c.Origin, c.Element), nil
 	},
-	read: func(m *dotMap) string {
-		var lines []string
+	Read: func(m *dotMap) string {
+		var fields []string
 		for key, cell := range m.All() {
-			var values []int64
-			for e := range cell.All() {
-				values = append(values, e.Value)
-			}
-			lines = append(lines, key+sortedNumbers(values))
+			fields = append(fields, crdttest.Field(key, crdttest.SortedNumbers(numbers(cell))))
 		}
-		return sorted(slices.Values(lines))
+		return crdttest.Sorted(slices.Values(fields))
 	},
-	define: func(ops []op) string {
-		by := map[string][]op{}
-		for _, o := range ops {
-			by[o.element] = append(by[o.element], o)
-		}
-		var lines []string
-		for key, of := range by {
-			var values []int64
-			for _, o := range unseen(only(of, "put"), of) {
-				values = append(values, o.n)
+	Spec: func(visible crdttest.Changes) string {
+		var fields []string
+		for _, key := range visible.Elements() {
+			of := visible.Of(key)
+			if live := of.With("put").UnseenBy(of); len(live) > 0 {
+				fields = append(fields, crdttest.Field(key, crdttest.SortedNumbers(func(yield func(int64) bool) {
+					for _, c := range live {
+						if !yield(c.N) {
+							return
+						}
+					}
+				})))
 			}
-			if len(values) > 0 {
-				lines = append(lines, key+sortedNumbers(values))
-			}
 		}
-		return sorted(slices.Values(lines))
+		return crdttest.Sorted(slices.Values(fields))
 	},
+}
+
+func numbers(cell merge.DotFun[int64]) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for e := range cell.All() {
+			if !yield(e.Value) {
+				return
+			}
+		}
+	}
 }

@@ -1,168 +1,180 @@
 package property_test
 
 import (
-	"fmt"
+	"errors"
 	"testing"
 
 	"github.com/leanovate/gopter"
 	"github.com/leanovate/gopter/prop"
 
 	"github.com/joinery-crdt/joinery/crdt"
+	"github.com/joinery-crdt/joinery/crdt/crdttest"
 	"github.com/joinery-crdt/joinery/merge"
 )
 
-// The specifications must find planted bugs, and the generators shrink them to
-// few steps.
-func TestPlantedBugsAreFound(t *testing.T) {
-	addWins, removeWins, twoPhase := orSet, rwSet, twoPSet
-	addWins.define, removeWins.define, twoPhase.define = rwSet.define, twoPSet.define, orSet.define
-	lastSent := lwwRegister
-	lastSent.define = func(ops []op) string {
-		if len(ops) == 0 {
-			return "nothing"
+// few is how many steps the counterexample of a planted bug may have.
+const few = 6
+
+// planted fails unless the kit finds that the type is wrong if its changes are
+// made by apply, in a program of few steps. The seed is fixed: it is the search
+// that is tested.
+func planted[V merge.Lattice[V]](bug string, f crdttest.Form[V], apply func(V, crdttest.Change) (V, error)) func(*testing.T) {
+	return func(t *testing.T) {
+		wrong := f
+		wrong.Apply = apply
+		err := crdttest.Check(wrong, crdttest.Options{Programs: 2000, Length: length})
+		failure, ok := errors.AsType[*crdttest.Failure](err)
+		if !ok {
+			t.Fatalf("%s: the kit finds %v, want a *Failure", bug, err)
 		}
-		return fmt.Sprint(ops[len(ops)-1].n)
+		if len(failure.Program) > few {
+			t.Errorf("%s: the counterexample has %d steps, want at most %d: %v", bug, len(failure.Program), few, failure)
+		}
+		t.Logf("%s: %.700v", bug, failure)
 	}
-	t.Run("context read as a vector", func(t *testing.T) { found(t, vectorSets) })
-	t.Run("remove of what was not seen", func(t *testing.T) { found(t, greedySets) })
-	t.Run("delta without what it removes", func(t *testing.T) { found(t, leakySets) })
-	t.Run("add wins where remove should", func(t *testing.T) { found(t, addWins) })
-	t.Run("remove wins where it should for ever", func(t *testing.T) { found(t, removeWins) })
-	t.Run("remove for ever where add should win", func(t *testing.T) { found(t, twoPhase) })
-	t.Run("latest stamp where the last sent should win", func(t *testing.T) { found(t, lastSent) })
 }
 
-// found fails unless a counterexample of a few steps turns up. The seed is fixed:
-// it is the search that is tested.
-func found[V merge.Lattice[V]](t *testing.T, f form[V]) {
+// plants is at least one bug per type, of the kind that is easily made.
+var plants = map[string][]func(*testing.T){
+	"GSet": {
+		planted("an element already there is not sent", gset, func(s *crdt.GSet[string], c crdttest.Change) (*crdt.GSet[string], error) {
+			if s.Len() > 1 {
+				return s.Clone(), nil
+			}
+			return s.Add(c.Element), nil
+		}),
+	},
+	"TwoPSet": {
+		planted("a removed element is added again", twoPSet, func(s *crdt.TwoPSet[string], c crdttest.Change) (*crdt.TwoPSet[string], error) {
+			if c.Verb == "remove" {
+				return s.Remove(c.Element), nil
+			}
+			if delta, err := s.Add(c.Element); err == nil {
+				return delta, nil
+			}
+			*s = crdt.TwoPSet[string]{}
+			return s.Add(c.Element)
+		}),
+	},
+	"ORSet": {
+		planted("an add of what is present does nothing", orSet, func(s *crdt.ORSet[string], c crdttest.Change) (*crdt.ORSet[string], error) {
+			if c.Verb == "add" && s.Has(c.Element) {
+				return &crdt.ORSet[string]{}, nil
+			}
+			return orSet.Apply(s, c)
+		}),
+		planted("a remove is not sent", orSet, func(s *crdt.ORSet[string], c crdttest.Change) (*crdt.ORSet[string], error) {
+			if c.Verb == "remove" {
+				s.Remove(c.Origin, c.Element)
+				return &crdt.ORSet[string]{}, nil
+			}
+			return orSet.Apply(s, c)
+		}),
+	},
+	"RWSet": {
+		planted("a remove of what is absent does nothing", rwSet, func(s *crdt.RWSet[string], c crdttest.Change) (*crdt.RWSet[string], error) {
+			if c.Verb == "remove" && !s.Has(c.Element) {
+				return &crdt.RWSet[string]{}, nil
+			}
+			return rwSet.Apply(s, c)
+		}),
+	},
+	"PNCounter": {
+		planted("a reset subtracts the value", pnCounter, func(v *crdt.PNCounter, c crdttest.Change) (*crdt.PNCounter, error) {
+			if c.Verb == "reset" {
+				return v.Add(c.Origin, -v.Value())
+			}
+			return pnCounter.Apply(v, c)
+		}),
+	},
+	"LWWRegister": {
+		planted("ties are not broken by origin", lwwRegister, func(r *crdt.LWWRegister[int64], c crdttest.Change) (*crdt.LWWRegister[int64], error) {
+			return r.Set(crdt.Stamp{Time: c.Time}, c.N)
+		}),
+	},
+	"MVRegister": {
+		planted("a clear does nothing", mvRegister, func(r *crdt.MVRegister[int64], c crdttest.Change) (*crdt.MVRegister[int64], error) {
+			if c.Verb == "clear" {
+				return &crdt.MVRegister[int64]{}, nil
+			}
+			return mvRegister.Apply(r, c)
+		}),
+	},
+}
+
+func TestPlantedBugsAreFound(t *testing.T) {
+	for _, typ := range types() {
+		t.Run(typ.name, func(t *testing.T) {
+			if len(plants[typ.name]) == 0 {
+				t.Error("no bug is planted")
+			}
+			for _, found := range plants[typ.name] {
+				found(t)
+			}
+		})
+	}
+}
+
+// Each policy has a specification of its own, which the others do not keep.
+func TestPoliciesDiffer(t *testing.T) {
+	differs(t, "add wins where remove should", orSet, crdttest.RWSetSpec)
+	differs(t, "remove wins where it should for ever", rwSet, crdttest.TwoPSetSpec)
+	differs(t, "remove for ever where add should win", twoPSet, crdttest.ORSetSpec)
+	differs(t, "latest where what was sent last should win", lwwRegister, func(visible crdttest.Changes) string {
+		if len(visible) == 0 {
+			return crdttest.Nothing
+		}
+		return orNothing(visible[len(visible)-1].N, true)
+	})
+}
+
+// differs fails unless programs of package gopter, too, find a counterexample
+// and shrink it to few steps.
+func differs[V merge.Lattice[V]](t *testing.T, what string, f crdttest.Form[V], spec crdttest.Spec) {
 	t.Helper()
-	const few = 6
+	f.Spec = spec
 	search := gopter.DefaultTestParametersWithSeed(1)
 	search.MinSuccessfulTests, search.MaxSize = 5000, length
-	result := prop.ForAll(func(p program) string { return text(verify(f, p)) }, programs()).Check(search)
+	result := prop.ForAll(func(p crdttest.Program) string { return text(f.Run(crdttest.Specified, p)) }, programs()).Check(search)
 	if result.Status != gopter.TestFailed {
-		t.Fatalf("%v after %d programs", result.Status, result.Succeeded)
+		t.Fatalf("%s: %v after %d programs", what, result.Status, result.Succeeded)
 	}
-	shrunk := result.Args[0].Arg.(program)
-	t.Logf("program %d, shrunk to %v: %.200s", result.Succeeded, shrunk, result.Labels)
-	if len(shrunk) > few {
-		t.Errorf("the counterexample has %d steps, want at most %d: %v", len(shrunk), few, shrunk)
+	if shrunk := result.Args[0].Arg.(crdttest.Program); len(shrunk) > few {
+		t.Errorf("%s: the counterexample has %d steps, want at most %d: %v", what, len(shrunk), few, shrunk)
 	}
 }
-
-// A brokenSet is an add-wins set whose deltas pass through a bug on arrival.
-type brokenSet struct {
-	m   dotMap
-	bug func(into, from *dotMap) *dotMap
-}
-
-func (s *brokenSet) Merge(from *brokenSet) bool { return s.m.Merge(s.bug(&s.m, &from.m)) }
-func (s *brokenSet) Equal(o *brokenSet) bool    { return s.m.Equal(&o.m) }
-func (s *brokenSet) Clone() *brokenSet          { return &brokenSet{*s.m.Clone(), s.bug} }
-
-// broken is orSet with a bug.
-func broken(bug func(into, from *dotMap) *dotMap) form[*brokenSet] {
-	return form[*brokenSet]{
-		verbs:  addRemove,
-		bottom: func() *brokenSet { return &brokenSet{bug: bug} },
-		apply: func(s *brokenSet, o op) (*brokenSet, error) {
-			if o.verb == "add" {
-				return &brokenSet{*s.m.Put(o.origin, o.element, 0), bug}, nil
-			}
-			return &brokenSet{*s.m.Drop(o.origin, o.element), bug}, nil
-		},
-		read:   func(s *brokenSet) string { return sorted(keys(&s.m)) },
-		define: orSet.define,
-	}
-}
-
-func keys(m *dotMap) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m.All() {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
-// seeing returns from under another context.
-func seeing(from *dotMap, seen *merge.Context) *dotMap {
-	cells := map[string]merge.DotFun[int64]{}
-	for k, f := range from.All() {
-		cells[k] = f
-	}
-	m, ok := merge.Restore(cells, seen)
-	if !ok {
-		panic("property: a context without its own dots")
-	}
-	return m
-}
-
-// vectorSets read a context as the vector of its last numbers.
-var vectorSets = broken(func(_, from *dotMap) *dotMap {
-	heads := &merge.VersionVector{}
-	for d := range from.Context().All() {
-		heads.Raise(d)
-	}
-	return seeing(from, prefixes(heads))
-})
-
-// greedySets let a remove take away all that the receiver holds of the removed
-// element, seen by the remover or not.
-var greedySets = broken(func(into, from *dotMap) *dotMap {
-	seen := from.Context().Clone()
-	for _, cell := range into.All() {
-		dots := cell.Dots()
-		for _, d := range dots {
-			if from.Context().Contains(d) && from.Len() == 0 {
-				seen.Merge(merge.ContextOf(dots...))
-			}
-		}
-	}
-	return seeing(from, seen)
-})
-
-// leakySets forget what a delta removes.
-var leakySets = broken(func(_, from *dotMap) *dotMap {
-	live := &merge.Context{}
-	for _, cell := range from.All() {
-		live.Merge(merge.ContextOf(cell.Dots()...))
-	}
-	if live.Count() == 0 {
-		return from
-	}
-	return seeing(from, live)
-})
 
 // Histories must reach what the specifications are about: concurrent changes,
 // messages that overtake their causes, and refusals.
 func TestHistoriesAreRich(t *testing.T) {
 	var concurrent, overtaken, refused int
-	for seed := range int64(200) {
-		p, _ := programs()(gopter.DefaultGenParameters().CloneWithSeed(seed).WithSize(length)).Retrieve()
-		h, err := play(twoPSet, p.(program))
+	f := twoPSet
+	f.Apply = func(s *crdt.TwoPSet[string], c crdttest.Change) (*crdt.TwoPSet[string], error) {
+		delta, err := twoPSet.Apply(s, c)
 		if err != nil {
-			t.Fatal(err)
+			refused++
 		}
-		for _, a := range h.ops {
-			for _, b := range h.ops[:a.id] {
-				if a.element == b.element && !a.seen.has(b.id) {
+		return delta, err
+	}
+	f.Spec = func(visible crdttest.Changes) string { // asked after each step, unless a cause is missing
+		overtaken--
+		for i, a := range visible {
+			for _, b := range visible[:i] {
+				if a.Element == b.Element && !a.Saw(b) {
 					concurrent++
 				}
 			}
 		}
-		for _, r := range h.replicas {
-			if !h.isClosed(r.visible) {
-				overtaken++
-			}
-			s, _ := h.form.decode(h.bytes(r.value))
-			if _, err := (*crdt.TwoPSet[string]).Add(s, "e0"); err != nil {
-				refused++
-			}
+		return crdttest.TwoPSetSpec(visible)
+	}
+	for seed := range int64(200) {
+		p, _ := programs()(gopter.DefaultGenParameters().CloneWithSeed(seed).WithSize(length)).Retrieve()
+		if err := f.Run(crdttest.Specified, p.(crdttest.Program)); err != nil {
+			t.Fatal(err)
 		}
+		overtaken += len(p.(crdttest.Program)) + crdttest.Replicas + 1
 	}
 	if concurrent < 1000 || overtaken < 50 || refused < 50 {
-		t.Errorf("concurrent pairs %d, replicas that lack a cause %d, refused adds %d: want 1000, 50, 50", concurrent, overtaken, refused)
+		t.Errorf("concurrent pairs %d, times that a cause is missing %d, refused adds %d: want 1000, 50, 50", concurrent, overtaken, refused)
 	}
 }

@@ -50,7 +50,7 @@ func Orders[L merge.Lattice[L]](s L, deltas ...L) error {
 		return ErrTooMany
 	}
 	want := join(append([]L{s}, deltas...)...)
-	for order := range permutations(len(deltas)) {
+	for order := range Permutations(len(deltas)) {
 		if got := repeating(s, deltas, order); !same(got, want) {
 			return disorder(s, deltas, order, "every delta repeated", got, want)
 		}
@@ -92,8 +92,8 @@ func disorder[L merge.Lattice[L]](s L, deltas []L, order []int, how string, got,
 // those.
 func same[L merge.Lattice[L]](a, b L) bool { return a.Equal(b) && sameBytes(a, b) == nil }
 
-// permutations yields the orders of n things, in a slice that it reuses.
-func permutations(n int) iter.Seq[[]int] {
+// Permutations yields the orders of n things, in a slice that it reuses.
+func Permutations(n int) iter.Seq[[]int] {
 	return func(yield func([]int) bool) {
 		order := make([]int, 0, n)
 		permute(&order, n, yield)
