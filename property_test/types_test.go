@@ -18,16 +18,20 @@ type replicated struct {
 	kinds []string
 	state func(crdttest.Clause, crdttest.Program) error
 	cells func(crdttest.Clause, crdttest.Program) error
-	// value and cells side by side
-	together func(crdttest.Program) error
+	// value and cells side by side, over the kit's hosts and over replicas in
+	// operation form
+	together, operations func(crdttest.Program) error
 }
 
 // describe brings the two descriptions of a type together.
 func describe[V merge.Lattice[V]](name string, f crdttest.Form[V], k crdttest.KindForm) replicated {
 	k.Verbs, k.Spec = f.Verbs, f.Spec
+	operations := k
+	operations.Host = byOperations(k.Kind)
 	return replicated{
 		name: name, kinds: []string{k.Kind.Name()}, state: f.Run, cells: k.Run,
-		together: func(p crdttest.Program) error { return crdttest.RunTogether(f, k, p) },
+		together:   func(p crdttest.Program) error { return crdttest.RunTogether(f, k, p) },
+		operations: func(p crdttest.Program) error { return crdttest.RunTogether(f, operations, p) },
 	}
 }
 
@@ -55,6 +59,7 @@ func TestTypes(t *testing.T) {
 				t.Run("cells "+string(c), func(t *testing.T) { holds(t, sizeOf(c), with(typ.cells, c)) })
 			}
 			t.Run("together", func(t *testing.T) { holds(t, length, typ.together) })
+			t.Run("operations", func(t *testing.T) { holds(t, length, typ.operations) })
 		})
 	}
 }
