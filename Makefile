@@ -1,8 +1,9 @@
 # What a developer and CI run. It needs Go, git, make and a C toolchain (for the
-# race detector), nothing else.
+# race detector). The tests of store/pgstore start a PostgreSQL of their own, which
+# tools/postgres.sh installs on Debian.
 
 .DEFAULT_GOAL := build
-.PHONY: build test lint unit fuzz cross nested sim replay mutants bench demo fmt
+.PHONY: build test lint unit postgres fuzz cross nested sim replay mutants bench demo fmt
 
 FUZZTIME ?= 5s
 TOOL      = go tool -modfile=tools/go.mod
@@ -13,8 +14,11 @@ build: ## compile everything
 # The suite comes last, so that the run ends with go test's own lines.
 test: lint cross nested fuzz sim replay mutants unit ## everything that CI checks
 
-unit: ## the root module's tests under the race detector
+unit: postgres ## the root module's tests under the race detector
 	go test -race -timeout 20m ./...
+
+postgres: ## a PostgreSQL for the tests of store/pgstore to start, if there is none
+	tools/postgres.sh
 
 lint: ## vet, gofumpt, staticcheck
 	go vet ./...

@@ -45,6 +45,7 @@ import (
 
 	"github.com/joinery-crdt/joinery/store"
 	"github.com/joinery-crdt/joinery/store/internal/overlay"
+	"github.com/joinery-crdt/joinery/store/internal/turn"
 	"go.etcd.io/bbolt"
 )
 
@@ -83,7 +84,7 @@ type Store struct {
 	once    sync.Once      // closes
 	closing error          // result of once
 
-	queue    queue
+	queue    *turn.Queue[group]
 	arena    arena                 // used by the member whose turn it is
 	flushing atomic.Pointer[group] // the newest group whose commit has begun
 	durable  atomic.Int64          // number of the newest flushed bbolt transaction
@@ -161,7 +162,7 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	s.running.Wait()
 	s.once.Do(func() {
-		s.queue.close()
+		s.queue.Close()
 		<-s.done
 		s.closing = s.release()
 	})
@@ -188,7 +189,7 @@ type Stats struct {
 // Stats returns the counts. It may be called at any time, also after Close;
 // the sizes are 0 then.
 func (s *Store) Stats() Stats {
-	st := Stats{Updates: s.updates.Load(), Commits: s.commits.Load(), Waiting: s.queue.len()}
+	st := Stats{Updates: s.updates.Load(), Commits: s.commits.Load(), Waiting: s.queue.Len()}
 	_ = s.read(context.Background(), func(tx *bbolt.Tx) error {
 		st.FileBytes = tx.Size()
 		return nil

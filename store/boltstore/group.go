@@ -67,11 +67,11 @@ func (s *Store) join(ctx context.Context) (*group, error) {
 	if s.readOnly {
 		return nil, store.ErrReadOnly
 	}
-	m, err := s.queue.push()
+	m, err := s.queue.Push()
 	if err != nil {
 		return nil, err
 	}
-	g, err := s.queue.wait(ctx, m)
+	g, err := s.queue.Wait(ctx, m)
 	if err == nil && g.tx == nil {
 		err = g.err
 	}
@@ -97,8 +97,8 @@ func (s *Store) run(g *group, fn func(store.Tx) error) error {
 // pass gives the turn to the next member that waits, or lets the group end.
 func (s *Store) pass(g *group) {
 	if g.members++; g.members < maxMembers && g.bytes < maxBytes && g.abort == nil {
-		if m := s.queue.next(); m != nil {
-			m.turn <- g
+		if m := s.queue.Next(); m != nil {
+			m.Give(g)
 			return
 		}
 	}
@@ -175,18 +175,18 @@ func (w *spaceWriter) close() error {
 func (s *Store) commitAll() {
 	defer close(s.done)
 	debug.SetPanicOnFault(true)
-	for m := s.queue.take(); m != nil; m = s.queue.take() {
+	for m := s.queue.Take(); m != nil; m = s.queue.Take() {
 		if err := s.room(0); err != nil {
-			m.turn <- refusal(err)
+			m.Give(refusal(err))
 			continue
 		}
 		g, err := s.begin()
 		if err != nil {
-			m.turn <- refusal(err)
-			s.queue.refuse(err)
+			m.Give(refusal(err))
+			s.queue.Refuse(err)
 			return
 		}
-		m.turn <- g
+		m.Give(g)
 		<-g.full
 		s.finish(g)
 	}
@@ -233,7 +233,7 @@ func (s *Store) flush(g *group) {
 	s.rollback(g.tx)
 	if g.err = s.rejected(err, uint64(id)); g.err == nil {
 		g.err = uncertain(err)
-		s.queue.refuse(g.err)
+		s.queue.Refuse(g.err)
 	}
 }
 
@@ -254,7 +254,7 @@ func (s *Store) rollback(tx *bbolt.Tx) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.wedged = true
-			s.queue.refuse(uncertain(fmt.Errorf("rollback: %v", p)))
+			s.queue.Refuse(uncertain(fmt.Errorf("rollback: %v", p)))
 		}
 	}()
 	_ = tx.Rollback() // its only error is that tx has ended

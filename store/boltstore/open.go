@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/joinery-crdt/joinery/store"
+	"github.com/joinery-crdt/joinery/store/internal/turn"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
@@ -39,9 +40,8 @@ func Open(path string, opts Options) (*Store, error) {
 	}
 	s := &Store{
 		path: path, readOnly: opts.ReadOnly, minFree: minFree(opts), diskFree: diskFree,
-		pageSize: int64(db.Info().PageSize), db: db, file: f, done: make(chan struct{}),
+		pageSize: int64(db.Info().PageSize), db: db, file: f, queue: turn.NewQueue(refusal), done: make(chan struct{}),
 	}
-	s.queue.nonzero.L = &s.queue.mu
 	if err := s.adopt(); err != nil {
 		return nil, errors.Join(err, wrap("close", db.Close()))
 	}

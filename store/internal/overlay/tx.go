@@ -111,6 +111,11 @@ func (tx *Tx) Get(space string, t store.Table, key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return tx.get(k)
+}
+
+// get is Get of a key in the form of this package.
+func (tx *Tx) get(k Key) ([]byte, error) {
 	e, ok := Get(tx.tree, k)
 	switch {
 	case !ok:

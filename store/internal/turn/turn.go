@@ -1,0 +1,144 @@
+// Package turn queues the Updates of a backend that gathers them into groups:
+// the members of a group run one after the other, and share one commit.
+package turn
+
+import (
+	"context"
+	"sync"
+
+	"github.com/joinery-crdt/joinery/store"
+)
+
+// A Member is one Update on its way through a group of type G.
+type Member[G any] struct {
+	turn  chan *G // receives the group when the member may run
+	taken bool    // whether it has left the queue for that; guarded by the queue's mu
+	gone  bool    // whether it gave up before; guarded by the queue's mu
+}
+
+// Give lets the member run in a group. A member that was taken from a queue
+// gets exactly one.
+func (m *Member[G]) Give(g *G) { m.turn <- g }
+
+// A Queue holds the members that wait for their turn, first come, first
+// served. All methods are safe for concurrent use.
+type Queue[G any] struct {
+	refusal func(error) *G
+	mu      sync.Mutex // guards the rest
+	nonzero *sync.Cond // on mu: waiting has grown, or closed is set
+	waiting []*Member[G]
+	gone    int   // members of waiting that gave up
+	closed  bool  // no more members come
+	refused error // why none is taken any more
+}
+
+// NewQueue returns an empty queue. Members that it turns away while they wait
+// are given what refusal returns for the reason.
+func NewQueue[G any](refusal func(error) *G) *Queue[G] {
+	q := &Queue[G]{refusal: refusal}
+	q.nonzero = sync.NewCond(&q.mu)
+	return q
+}
+
+// Push adds a member, or returns why none is taken any more.
+func (q *Queue[G]) Push() (*Member[G], error) {
+	m := &Member[G]{turn: make(chan *G, 1)}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.refused != nil {
+		return nil, q.refused
+	}
+	q.waiting = append(q.waiting, m)
+	q.nonzero.Signal()
+	return m, nil
+}
+
+// Wait returns the group whose turn-holder m has become. If ctx ends before,
+// m leaves the queue and Wait returns the context's error.
+func (q *Queue[G]) Wait(ctx context.Context, m *Member[G]) (*G, error) {
+	select {
+	case g := <-m.turn:
+		return g, nil
+	case <-ctx.Done():
+		if q.leave(m) {
+			return nil, ctx.Err()
+		}
+		return <-m.turn, nil
+	}
+}
+
+// leave takes m out unless it has been given its turn.
+func (q *Queue[G]) leave(m *Member[G]) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if m.taken {
+		return false
+	}
+	m.gone = true
+	q.gone++
+	return true
+}
+
+// Take waits for a member and removes it; nil means that there will be none.
+func (q *Queue[G]) Take() *Member[G] {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		if m := q.pop(); m != nil || q.closed || q.refused != nil {
+			return m
+		}
+		q.nonzero.Wait()
+	}
+}
+
+// Next removes a member that waits, nil if there is none.
+func (q *Queue[G]) Next() *Member[G] {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.pop()
+}
+
+// pop is Next for a caller that holds mu.
+func (q *Queue[G]) pop() *Member[G] {
+	for i, m := range q.waiting {
+		q.waiting[i] = nil
+		if m.gone {
+			q.gone--
+			continue
+		}
+		q.waiting = q.waiting[i+1:]
+		m.taken = true
+		return m
+	}
+	q.waiting = q.waiting[:0]
+	return nil
+}
+
+// Len returns how many members wait.
+func (q *Queue[G]) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) - q.gone
+}
+
+// Close says that no more members come: Push returns store.ErrClosed.
+func (q *Queue[G]) Close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	if q.refused == nil {
+		q.refused = store.ErrClosed
+	}
+	q.nonzero.Broadcast()
+}
+
+// Refuse turns away the members that wait and all later ones.
+func (q *Queue[G]) Refuse(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refused = err
+	for m := q.pop(); m != nil; m = q.pop() {
+		m.Give(q.refusal(err))
+	}
+	q.nonzero.Broadcast()
+}
