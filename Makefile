@@ -46,7 +46,11 @@ sim: ## a bounded run of the simulator; it prints its seeds
 HISTORIES ?= ../shared/data/histories
 HISTORY   ?= automerge-repo
 KILLS     ?= 24
-replay: ## recorded history through real nodes, then over three daemons with kills
+replay: ## recorded history in operation form, as deltas, through real nodes, then over three daemons with kills
+	go run ./cmd/syncd replay $(HISTORIES)/$(HISTORY).ndjson.gz --form op \
+		--expect $(HISTORIES)/$(HISTORY).expected.json >/dev/null
+	go run ./cmd/syncd replay $(HISTORIES)/$(HISTORY).ndjson.gz --form delta \
+		--expect $(HISTORIES)/$(HISTORY).expected.json >/dev/null
 	go run ./cmd/syncd replay $(HISTORIES)/$(HISTORY).ndjson.gz \
 		--expect $(HISTORIES)/$(HISTORY).expected.json --daemons 3 --kills $(KILLS)
 

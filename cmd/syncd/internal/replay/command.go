@@ -10,15 +10,19 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/joinery-crdt/joinery/sync/node"
 )
 
 // Options are what `syncd replay` is asked for.
 type Options struct {
 	History string
+	Form    string // FormNode, FormOp or FormDelta
 	Expect  string // file of expected results, empty for none
 	Daemons int    // 0 for none
 	Kills   int
@@ -40,6 +44,10 @@ an origin of its own; with --fresh it begins with nothing. The results are
 printed as JSON; with --expect they are compared with a file, and the command
 fails with a list of what differs.
 
+With --form op each writer is a replica in operation form (package crdt/op)
+instead, and every transaction a message that is shuffled and repeated on its
+way; with --form delta it holds stand-alone values and sends their deltas.
+
 With --daemons N the changes are then scattered over N real daemons, which get
 different causally closed parts, sync over WebSocket while they are killed with
 SIGKILL and restarted and links are cut, and must all end with the expected
@@ -53,6 +61,7 @@ results and with the same bytes.`,
 		},
 	}
 	f := cmd.Flags()
+	f.StringVar(&o.Form, "form", FormNode, "what writers are: node, op or `delta`")
 	f.StringVar(&o.Expect, "expect", "", "file of expected `results` to compare with")
 	f.IntVar(&o.Daemons, "daemons", 0, "scatter the changes over this `many` real daemons")
 	f.IntVar(&o.Kills, "kills", 24, "with --daemons: `how` often a daemon is killed on the way")
@@ -64,8 +73,8 @@ results and with the same bytes.`,
 // Run replays a history and prints the results to stdout and what it does to
 // stderr. It returns an error that is [ErrDiffers] if they are not as expected.
 func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
-	if o.Daemons < 0 || o.Daemons == 1 || o.Kills < 0 {
-		return errors.New("replay: --daemons takes 0 or at least 2, --kills 0 or more")
+	if err := o.check(); err != nil {
+		return err
 	}
 	h, err := Load(o.History)
 	if err != nil {
@@ -74,7 +83,23 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(300))
 	began := time.Now()
 	logf := func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) }
-	full, err := Replay(ctx, h, Cast{Seed: o.Seed, Fresh: o.Fresh, Log: logf})
+	report := func(r *Results) error {
+		logf("replayed %d events of %d replicas in %s", r.Events, r.Replicas, time.Since(began).Round(time.Millisecond))
+		var err error
+		if o.Expect != "" {
+			err = r.Compare(o.Expect)
+		}
+		return cmp.Or(r.Write(stdout), err)
+	}
+	cast := Cast{Seed: o.Seed, Fresh: o.Fresh, Log: logf}
+	if o.Form != FormNode {
+		results, err := ReplayForm(ctx, h, o.Form, cast)
+		if err != nil {
+			return err
+		}
+		return report(results)
+	}
+	full, err := Replay(ctx, h, cast)
 	if err != nil {
 		return err
 	}
@@ -83,13 +108,27 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	logf("replayed %d events of %d replicas in %s", results.Events, results.Replicas, time.Since(began).Round(time.Millisecond))
-	if o.Expect != "" {
-		err = results.Compare(o.Expect)
-	}
-	if err := cmp.Or(results.Write(stdout), err); err != nil || o.Daemons == 0 {
+	if err := report(results); err != nil || o.Daemons == 0 {
 		return err
 	}
+	return o.scatter(ctx, h, full, results, stderr)
+}
+
+// check returns an error unless the options go together.
+func (o Options) check() error {
+	switch {
+	case o.Daemons < 0 || o.Daemons == 1 || o.Kills < 0:
+		return errors.New("replay: --daemons takes 0 or at least 2, --kills 0 or more")
+	case !slices.Contains(forms, o.Form):
+		return fmt.Errorf("replay: --form takes one of %v, not %q", forms, o.Form)
+	case o.Form != FormNode && o.Daemons > 0:
+		return errors.New("replay: --daemons takes --form node")
+	}
+	return nil
+}
+
+// scatter runs the second half of a replay, over daemons.
+func (o Options) scatter(ctx context.Context, h *History, full *node.Node, results *Results, stderr io.Writer) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err

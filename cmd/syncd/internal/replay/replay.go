@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/joinery-crdt/joinery/crdt/object"
 	"github.com/joinery-crdt/joinery/merge"
 	"github.com/joinery-crdt/joinery/store/memstore"
 	"github.com/joinery-crdt/joinery/sync/node"
@@ -292,7 +293,7 @@ func (r *replica) make(ctx context.Context, e *Event) (made uint32, err error) {
 }
 
 // write does to every type what one change of the history means.
-func write(tx *node.Tx, id int, c PathChange) error {
+func write(tx object.Tx, id int, c PathChange) error {
 	path := c.Path()
 	if c.Deletes() {
 		return firstError(
@@ -311,7 +312,7 @@ func write(tx *node.Tx, id int, c PathChange) error {
 }
 
 // wasRemoved reports whether a two-phase set would refuse the path.
-func wasRemoved(tx *node.Tx, path string) (bool, error) {
+func wasRemoved(tx object.Tx, path string) (bool, error) {
 	ever, err := grown.Has(tx, path)
 	if err != nil || !ever {
 		return false, err
@@ -329,8 +330,8 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// carrier takes a drop file from one node to another and is careless about the
-// order of the changes in it and about how often they are there.
+// carrier takes changes from one replica to another and is careless about their
+// order and about how often they are there.
 type carrier struct {
 	rand *rand.Rand
 	file bytes.Buffer // scratch
@@ -344,25 +345,24 @@ const (
 	repeatOneIn = 16
 )
 
-// carry returns the file with its changes shuffled and some of them repeated.
-// The result is valid until the next call.
+// carry returns the drop file with its changes shuffled and some of them
+// repeated. The result is valid until the next call.
 func (c *carrier) carry(r io.Reader) (io.Reader, error) {
 	c.file.Reset()
-	return &c.file, reorder(&c.file, r, c.mix)
+	return &c.file, reorder(&c.file, r, func(changes [][]byte) [][]byte { return mix(c.rand, changes) })
 }
 
-func (c *carrier) mix(changes [][]byte) [][]byte {
-	var mixed [][]byte
+func mix[M any](r *rand.Rand, changes []M) (mixed []M) {
 	for len(changes) > 0 {
 		n := min(window, len(changes))
-		part := append([][]byte(nil), changes[:n]...)
+		part := append([]M(nil), changes[:n]...)
 		changes = changes[n:]
-		for _, raw := range part[:n] {
-			if c.rand.IntN(repeatOneIn) == 0 {
-				part = append(part, raw)
+		for _, m := range part[:n] {
+			if r.IntN(repeatOneIn) == 0 {
+				part = append(part, m)
 			}
 		}
-		c.rand.Shuffle(len(part), func(i, j int) { part[i], part[j] = part[j], part[i] })
+		r.Shuffle(len(part), func(i, j int) { part[i], part[j] = part[j], part[i] })
 		mixed = append(mixed, part...)
 	}
 	return mixed

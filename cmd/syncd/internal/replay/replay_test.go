@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -152,6 +153,43 @@ func TestReplayMatchesSpecification(t *testing.T) {
 					t.Error(err)
 				}
 			})
+		}
+	}
+}
+
+// TestFormsMatchSpecification does so in memory, in the other forms.
+func TestFormsMatchSpecification(t *testing.T) {
+	for _, form := range []string{replay.FormOp, replay.FormDelta} {
+		for seed := range uint64(20) {
+			t.Run(fmt.Sprintf("form=%s,seed=%d", form, seed), func(t *testing.T) {
+				h := randomHistory(t, rand.New(rand.NewPCG(seed, 0)), 2+int(seed%5), 60)
+				got, err := replay.ReplayForm(t.Context(), h, form, replay.Cast{Seed: seed, Fresh: seed%2 == 0})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := got.Equal(specify(h)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// TestOptions refuses those that do not go together, before anything is read.
+func TestOptions(t *testing.T) {
+	for want, o := range map[string]replay.Options{
+		"--daemons takes 0 or at least 2": {Form: replay.FormNode, Daemons: 1},
+		"--form takes one of":             {Form: "state"},
+		"--daemons takes --form node":     {Form: replay.FormOp, Daemons: 3},
+		"no such file":                    {Form: replay.FormOp, History: filepath.Join(t.TempDir(), "none")},
+		`no form "state" in memory`:       {},
+	} {
+		err := replay.Run(t.Context(), o, io.Discard, io.Discard)
+		if o.Form == "" {
+			_, err = replay.ReplayForm(t.Context(), &replay.History{}, "state", replay.Cast{})
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", o, err, want)
 		}
 	}
 }

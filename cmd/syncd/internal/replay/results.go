@@ -67,76 +67,100 @@ const registerPrefix = "path/"
 
 func register(path string) object.MVRegister[int] { return node.MVRegister[int](registerPrefix + path) }
 
+// contents is what a replay ends with, before it is counted and hashed.
+type contents struct {
+	grown, twoPhase, addWins, removeWins []string
+	counter                              Counter // Value included
+	registers                            map[string][]int
+}
+
 // collect reads the results out of a space.
-func collect(ctx context.Context, s *node.Space, h *History) (*Results, error) {
-	r := &Results{Events: len(h.Events), Replicas: h.Replicas, Paths: h.Paths, Changes: h.Changes}
-	err := s.View(ctx, func(v *node.View) (err error) {
-		sets := []struct {
-			ref set
-			out *Set
-		}{{grown, &r.GSet}, {twoPhase, &r.TwoPhase}, {addWins, &r.AddWins}, {removeWins, &r.RemoveWin}}
-		for _, set := range sets {
-			if *set.out, err = collectSet(v, set.ref); err != nil {
-				return err
-			}
-		}
-		if r.Counter, err = collectCounter(v); err != nil {
-			return err
-		}
-		r.Registers, err = collectRegisters(v)
+func collect(ctx context.Context, s *node.Space, h *History) (r *Results, err error) {
+	err = s.View(ctx, func(v *node.View) error {
+		c, err := contentsOf(v, v.Objects(registerPrefix))
+		r = c.results(h)
 		return err
 	})
 	return r, err
 }
 
-// set is what the four references to sets have in common.
-type set interface {
-	All(s object.Space) iter.Seq2[string, error]
-}
-
-func collectSet(v *node.View, ref set) (Set, error) {
-	var paths []string
-	for p, err := range ref.All(v) {
-		if err != nil {
-			return Set{}, err
+// contentsOf reads a space of which the objects that are registers are given.
+func contentsOf(s object.Space, registers iter.Seq2[object.Object, error]) (c contents, err error) {
+	for _, set := range []struct {
+		all iter.Seq2[string, error]
+		out *[]string
+	}{
+		{grown.All(s), &c.grown},
+		{twoPhase.All(s), &c.twoPhase},
+		{addWins.All(s), &c.addWins},
+		{removeWins.All(s), &c.removeWins},
+	} {
+		if *set.out, err = list(set.all); err != nil {
+			return c, err
 		}
-		paths = append(paths, p)
 	}
-	slices.Sort(paths)
-	return Set{len(paths), hash(paths)}, nil
+	if c.counter, err = readCounter(s); err != nil {
+		return c, err
+	}
+	c.registers = make(map[string][]int)
+	for o, err := range registers {
+		if err != nil {
+			return c, err
+		}
+		path := strings.TrimPrefix(o.Key, registerPrefix)
+		if c.registers[path], err = register(path).Values(s); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
 }
 
-func collectCounter(v *node.View) (c Counter, err error) {
-	if c.Increments, err = increments.Value(v); err != nil {
+func list(all iter.Seq2[string, error]) (elements []string, err error) {
+	for v, err := range all {
+		if err != nil {
+			return nil, err
+		}
+		elements = append(elements, v)
+	}
+	return elements, nil
+}
+
+func readCounter(s object.Space) (c Counter, err error) {
+	if c.Increments, err = increments.Value(s); err != nil {
 		return c, err
 	}
-	if c.Decrements, err = decrements.Value(v); err != nil {
+	if c.Decrements, err = decrements.Value(s); err != nil {
 		return c, err
 	}
-	c.Value, err = value.Value(v)
+	c.Value, err = value.Value(s)
 	return c, err
 }
 
-func collectRegisters(v *node.View) (Registers, error) {
-	r := Registers{ValuesPerKey: make(map[string]int)}
+// results counts and hashes the contents.
+func (c contents) results(h *History) *Results {
+	return &Results{
+		Events: len(h.Events), Replicas: h.Replicas, Paths: h.Paths, Changes: h.Changes,
+		GSet: countSet(c.grown), TwoPhase: countSet(c.twoPhase), AddWins: countSet(c.addWins), RemoveWin: countSet(c.removeWins),
+		Counter: c.counter, Registers: countRegisters(c.registers),
+	}
+}
+
+func countSet(paths []string) Set {
+	slices.Sort(paths)
+	return Set{len(paths), hash(paths)}
+}
+
+func countRegisters(registers map[string][]int) Registers {
+	r := Registers{Present: len(registers), ValuesPerKey: make(map[string]int)}
 	var lines []string
-	for o, err := range v.Objects(registerPrefix) {
-		if err != nil {
-			return r, err
-		}
-		path := strings.TrimPrefix(o.Key, registerPrefix)
-		ids, err := register(path).Values(v)
-		if err != nil {
-			return r, err
-		}
+	for path, ids := range registers {
 		slices.Sort(ids)
-		r.Present++
 		r.ValuesPerKey[strconv.Itoa(len(ids))]++
 		lines = append(lines, path+" "+join(ids))
 	}
 	slices.Sort(lines)
 	r.SHA256 = hash(lines)
-	return r, nil
+	return r
 }
 
 func join(ids []int) string {
