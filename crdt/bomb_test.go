@@ -74,6 +74,7 @@ func dense(t testing.TB) map[string][]byte {
 	many := column(n, func(b []byte, i int) []byte {
 		return append(append(binary.BigEndian.AppendUint64(b, uint64(i)), make([]byte, 8)...), 1, 0, 0)
 	})
+	table := append([]byte{1}, make([]byte, 16)...) // of one origin
 	return map[string][]byte{
 		"gset elements":       elements(t, n),
 		"twopset elements":    slices.Concat(elements(t, n), ones),
@@ -81,6 +82,15 @@ func dense(t testing.TB) map[string][]byte {
 		"rwset elements":      slices.Concat(seen, elements(t, n), ones, zeros, seqs, ones),
 		"orset one element":   slices.Concat(seen, []byte{1, 1, 0}, count, zeros, seqs),
 		"rwset one element":   slices.Concat(seen, []byte{1, 1, 0}, count, zeros, seqs, ones),
+		"uset many":           slices.Concat(seen, elements(t, n), ones, zeros, seqs),
+		"lwwset many":         slices.Concat(elements(t, n), ones, zeros),
+		"lwwset-remove many":  slices.Concat(elements(t, n), zeros, ones),
+		"pnset many":          slices.Concat(elements(t, n), ones, table, zeros, ones, zeros, zeros, zeros),
+		"pnset one element":   slices.Concat([]byte{1, 1, 0}, count, count, origins, uvarints(n, func(i int) int { return i }), ones, zeros, zeros, zeros),
+		"lwwmap removed":      slices.Concat(elements(t, n), ones, table, zeros, zeros),
+		"lwwmap values":       slices.Concat(elements(t, n), ones, table, zeros, ones, zeros),
+		"lwwmap origins":      slices.Concat(elements(t, n), ones, count, origins, uvarints(n, func(i int) int { return i }), ones, zeros),
+		"lwwmap one list":     slices.Concat([]byte{1, 1, 0, 1}, table, []byte{0}, binary.AppendUvarint(nil, 5+3*n), []byte{0x9a, 0, 1, 0, 0}, bytes.Repeat([]byte{0xa1, 1, 1}, n)),
 		"orset gaps":          slices.Concat(gaps, []byte{0}),
 		"orset origins":       slices.Concat(count, many, []byte{0}),
 		"mvregister values":   slices.Concat(seen, count, zeros, seqs, ones, zeros),
@@ -100,6 +110,12 @@ func denseBlanks() map[string][]decodable {
 		"pncounter":  {&crdt.PNCounter{}},
 		"lww":        {&crdt.LWWRegister[any]{}},
 		"mvregister": {&crdt.MVRegister[any]{}},
+
+		"uset":          {&crdt.USet[int]{}, &crdt.USet[any]{}},
+		"lwwset":        {&crdt.LWWSet[int]{}, &crdt.LWWSet[any]{}},
+		"lwwset-remove": {&crdt.RemoveBiasedLWWSet[int]{}},
+		"pnset":         {&crdt.PNSet[int]{}, &crdt.PNSet[any]{}},
+		"lwwmap":        {&crdt.LWWMap[int, any]{}, &crdt.LWWMap[any, any]{}},
 	}
 }
 

@@ -17,12 +17,18 @@ var (
 	// RWSetKind keeps remove-wins sets: an element is present if it was added
 	// and every remove has been seen by some add.
 	RWSetKind Kind = rwset
+	// USetKind keeps unique sets: an element is added once, so that what adds it
+	// supersedes nothing.
+	USetKind Kind = uset
 	// MVKind keeps multi-value registers: all values that no later write has
 	// seen.
 	MVKind Kind = &causal{"mvregister", CheckValue, checkSingle}
 )
 
-var rwset = &causal{"rwset", checkPolarity, CheckElement}
+var (
+	rwset = &causal{"rwset", checkPolarity, CheckElement}
+	uset  = &causal{"uset", checkEmpty, CheckElement}
+)
 
 // The payloads of an RWSet's writes.
 var (
@@ -51,6 +57,9 @@ func (k causal) Check(w Write) error {
 	if w.Put {
 		if err := k.payload(w.Payload); err != nil {
 			return &WriteError{k.name, err.Error()}
+		}
+		if k.name == uset.name && len(w.Seen) > 0 {
+			return &WriteError{k.name, "it adds an element that its author had"}
 		}
 		return nil
 	}

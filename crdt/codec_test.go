@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -34,6 +35,8 @@ func blanks() map[string]decodable {
 	return map[string]decodable{
 		"gset": &crdt.GSet[string]{}, "twopset": &crdt.TwoPSet[string]{}, "orset": &crdt.ORSet[string]{}, "rwset": &crdt.RWSet[string]{},
 		"pncounter": &crdt.PNCounter{}, "lww": &crdt.LWWRegister[string]{}, "mvregister": &crdt.MVRegister[string]{},
+		"uset": &crdt.USet[string]{}, "lwwset": &crdt.LWWSet[string]{}, "lwwset-remove": &crdt.RemoveBiasedLWWSet[string]{},
+		"pnset": &crdt.PNSet[string]{}, "lwwmap": &crdt.LWWMap[string, int]{},
 	}
 }
 
@@ -79,6 +82,7 @@ func goldens(t testing.TB) map[string]decodable {
 	set(t, &m, originA, "left")
 	set(t, &n, originB, "right")
 	m.Merge(&n)
+	maps.Copy(all, stampedGoldens(t))
 	for name, v := range map[string]decodable{
 		"gset three": &g, "twopset one removed": &p, "orset two adds": &o, "orset delta with gap": &last,
 		"rwset conflict": &w, "pncounter after reset": &c, "lww value": &l, "mvregister conflict": &m, "orset removal": o.Clone().Remove(originA, "kept"),
@@ -205,7 +209,10 @@ func TestUnmarshalRefusesBodies(t *testing.T) {
 func refuses(t *testing.T, name string, b []byte, why string) {
 	t.Helper()
 	full := goldens(t)
-	for _, label := range []string{"gset three", "orset two adds", "rwset conflict", "pncounter after reset", "lww value", "mvregister conflict"} {
+	for _, label := range []string{
+		"gset three", "orset two adds", "rwset conflict", "pncounter after reset", "lww value", "mvregister conflict",
+		"uset two", "lwwset two", "lwwset-remove two", "pnset counts", "lwwmap three",
+	} {
 		v := full[label]
 		if !strings.HasPrefix(label, name+" ") {
 			continue

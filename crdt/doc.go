@@ -4,7 +4,8 @@
 //
 // Each type exists stand-alone, as a value that an application merges and
 // encodes itself ([GSet], [TwoPSet], [ORSet], [RWSet], [PNCounter],
-// [LWWRegister], [MVRegister]), and as a [Kind], which keeps the objects of a
+// [LWWRegister], [MVRegister], [USet], [LWWSet], [RemoveBiasedLWWSet], [PNSet],
+// [LWWMap]), and as a [Kind], which keeps the objects of a
 // node's space as small cells. Both forms call the same joins.
 //
 // # Guarantees

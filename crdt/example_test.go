@@ -1,6 +1,7 @@
 package crdt_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -110,6 +111,94 @@ func ExampleLWWRegister() {
 	// Output: Shopping true
 }
 
+func ExampleUSet() {
+	var onPhone, onLaptop crdt.USet[string]
+	// Each task has an identity of its own. In use it comes from uuid.New.
+	delta, err := onPhone.Add(phone, "task 5e0c4a6e")
+	if err != nil {
+		fmt.Println(err)
+	}
+	onLaptop.Merge(delta)
+	onPhone.Merge(onLaptop.Remove(laptop, "task 5e0c4a6e"))
+	fmt.Println(onPhone.Len(), onLaptop.Len())
+	// Output: 0 0
+}
+
+func ExampleLWWSet() {
+	var onPhone, onLaptop crdt.LWWSet[string]
+	// In use the times come from an hlc.Clock.
+	added, err := onPhone.Add(100, "tea")
+	if err != nil {
+		fmt.Println(err)
+	}
+	removed, err := onLaptop.Remove(101, "tea")
+	if err != nil {
+		fmt.Println(err)
+	}
+	onPhone.Merge(removed)
+	onLaptop.Merge(added) // older: it loses
+	fmt.Println(onPhone.Has("tea"), onLaptop.Has("tea"))
+	// Output: false false
+}
+
+// Of an add and a remove at the same time, the remove wins.
+func ExampleRemoveBiasedLWWSet() {
+	var onPhone, onLaptop crdt.RemoveBiasedLWWSet[string]
+	if _, err := onPhone.Add(100, "tea"); err != nil {
+		fmt.Println(err)
+	}
+	removed, err := onLaptop.Remove(100, "tea")
+	if err != nil {
+		fmt.Println(err)
+	}
+	onPhone.Merge(removed)
+	fmt.Println(onPhone.Has("tea"))
+	// Output: false
+}
+
+func ExampleTimes() {
+	times := crdt.Times{Added: 100, Removed: 100}
+	fmt.Println(times.AddBiased(), times.RemoveBiased())
+	// Output: true false
+}
+
+func ExamplePNSet() {
+	var onPhone, onLaptop crdt.PNSet[string]
+	added, err := onPhone.Add(phone, "seat")
+	if err != nil {
+		fmt.Println(err)
+	}
+	onLaptop.Merge(added)
+	if _, err := onPhone.Add(phone, "seat"); err != nil {
+		fmt.Println(err)
+	}
+	removed, err := onLaptop.Remove(laptop, "seat")
+	if err != nil {
+		fmt.Println(err)
+	}
+	onPhone.Merge(removed)
+	fmt.Println(onPhone.Has("seat"), onPhone.Count("seat"))
+	// Output: true 1
+}
+
+func ExampleLWWMap() {
+	var onPhone, onLaptop crdt.LWWMap[string, int]
+	// In use the times come from an hlc.Clock.
+	set, err := onPhone.Set(crdt.Stamp{Time: 100, Origin: phone}, "volume", 7)
+	if err != nil {
+		fmt.Println(err)
+	}
+	onLaptop.Merge(set)
+	removed, err := onLaptop.Delete(crdt.Stamp{Time: 101, Origin: laptop}, "volume")
+	if err != nil {
+		fmt.Println(err)
+	}
+	onPhone.Merge(removed)
+	_, err = onPhone.Set(crdt.Stamp{Time: 100, Origin: laptop}, "volume", 9) // by a clock that is behind
+	fmt.Println(onPhone.Len(), errors.Is(err, crdt.ErrStale))
+	// Output: 0 true
+}
+
 func ExampleStamp() {
 	a := crdt.Stamp{Time: 100, Origin: phone}
 	b := crdt.Stamp{Time: 100, Origin: laptop}
@@ -168,7 +257,7 @@ func ExampleKind() {
 
 func ExampleBuiltin() {
 	fmt.Println(crdt.Builtin().Names())
-	// Output: [gset lww mvregister orset pncounter rwset twopset]
+	// Output: [gset lww lwwmap lwwset lwwset-remove mvregister orset pncounter pnset rwset twopset uset]
 }
 
 // The share of one origin, as a counter keeps it.

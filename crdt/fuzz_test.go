@@ -72,6 +72,26 @@ func FuzzMVRegister(f *testing.F) {
 	fuzzDecoder(f, "mvregister", func() *crdt.MVRegister[any] { return &crdt.MVRegister[any]{} })
 }
 
+func FuzzUSet(f *testing.F) {
+	fuzzDecoder(f, "uset", func() *crdt.USet[any] { return &crdt.USet[any]{} })
+}
+
+func FuzzLWWSet(f *testing.F) {
+	fuzzDecoder(f, "lwwset", func() *crdt.LWWSet[any] { return &crdt.LWWSet[any]{} })
+}
+
+func FuzzRemoveBiasedLWWSet(f *testing.F) {
+	fuzzDecoder(f, "lwwset-remove", func() *crdt.RemoveBiasedLWWSet[int] { return &crdt.RemoveBiasedLWWSet[int]{} })
+}
+
+func FuzzPNSet(f *testing.F) {
+	fuzzDecoder(f, "pnset", func() *crdt.PNSet[any] { return &crdt.PNSet[any]{} })
+}
+
+func FuzzLWWMap(f *testing.F) {
+	fuzzDecoder(f, "lwwmap", func() *crdt.LWWMap[any, any] { return &crdt.LWWMap[any, any]{} })
+}
+
 // A body in an envelope, so that mutations reach the columns.
 func FuzzBodies(f *testing.F) {
 	names := slices.Sorted(maps.Keys(blanks()))
@@ -116,7 +136,20 @@ func rebuild(t *testing.T, k crdt.Kind, cell []byte) (again []byte) {
 			t.Fatal(err)
 		}
 		join(crdt.Write{Dot: latest.Dot, Time: latest.Time, Op: crdt.Op{Put: true, Payload: latest.Value}})
-	case crdt.ORSetKind, crdt.RWSetKind, crdt.MVKind:
+	case crdt.LWWMapKind:
+		latest, err := crdt.DecodeField(cell)
+		if err != nil {
+			t.Fatal(err)
+		}
+		join(crdt.Write{Dot: latest.Dot, Time: latest.Time, Op: crdt.Op{Put: true, Payload: latest.Value}})
+	case crdt.LWWSetKind, crdt.RemoveBiasedLWWSetKind:
+		times, err := crdt.DecodeTimes(cell)
+		if err != nil {
+			t.Fatal(err)
+		}
+		join(crdt.Write{Dot: dot(1, 1), Time: times.Added, Op: crdt.Op{Put: true, Payload: crdt.Added}})
+		join(crdt.Write{Dot: dot(1, 2), Time: times.Removed, Op: crdt.Op{Put: true, Payload: crdt.Removed}})
+	case crdt.ORSetKind, crdt.RWSetKind, crdt.MVKind, crdt.USetKind:
 		live, err := crdt.DecodeDots(cell)
 		if err != nil {
 			t.Fatal(err)
@@ -136,6 +169,8 @@ func FuzzKinds(f *testing.F) {
 	for i := range allKinds.Names() {
 		f.Add(byte(i), name, []byte(nil), []byte{1}, uint64(1), byte(1))
 		f.Add(byte(i), o[:], []byte{1, 0, 0, 0}, []byte{5, 0, 1, 0}, uint64(7), byte(1))
+		f.Add(byte(i), append(name[:2:2], o[:]...), []byte{1, 0, 0, 0}, []byte{5, 0, 1, 0}, uint64(7), byte(1))
+		f.Add(byte(i), name, append(make([]byte, 15), 1), []byte{1}, uint64(7), byte(1))
 		f.Add(byte(i), []byte(nil), append(append([]byte{1}, o[:]...), 1, 1, 0xf6), name, uint64(7), byte(3))
 	}
 	f.Fuzz(func(t *testing.T, pick byte, name, cell, payload []byte, at uint64, flags byte) {
@@ -207,13 +242,13 @@ func fuzzHistory[V value[V]](t *testing.T, f form[V], choices []byte) {
 
 // The types against their definitions, in histories that the fuzzer writes.
 func FuzzHistories(f *testing.F) {
-	for seed := range uint64(8) {
+	for seed := range uint64(12) {
 		b := binary.BigEndian.AppendUint64(nil, rand.New(rand.NewPCG(seed, 2)).Uint64())
 		f.Add(byte(seed), bytes.Repeat(b, 12))
 	}
 	f.Fuzz(func(t *testing.T, pick byte, choices []byte) {
 		choices = choices[:min(len(choices), 400)]
-		switch pick % 7 {
+		switch pick % 12 {
 		case 0:
 			fuzzHistory(t, gsetForm, choices)
 		case 1:
@@ -228,6 +263,16 @@ func FuzzHistories(f *testing.F) {
 			fuzzHistory(t, lwwForm, choices)
 		case 6:
 			fuzzHistory(t, mvForm, choices)
+		case 7:
+			fuzzHistory(t, usetForm, choices)
+		case 8:
+			fuzzHistory(t, lwwSetForm, choices)
+		case 9:
+			fuzzHistory(t, removeBiasedForm, choices)
+		case 10:
+			fuzzHistory(t, pnsetForm, choices)
+		case 11:
+			fuzzHistory(t, lwwMapForm, choices)
 		}
 	})
 }

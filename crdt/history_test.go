@@ -285,4 +285,9 @@ func TestAgainstSpecification(t *testing.T) {
 	t.Run("PNCounter", func(t *testing.T) { playAll(t, counterForm) })
 	t.Run("LWWRegister", func(t *testing.T) { playAll(t, lwwForm) })
 	t.Run("MVRegister", func(t *testing.T) { playAll(t, mvForm) })
+	t.Run("USet", func(t *testing.T) { playAll(t, usetForm) })
+	t.Run("LWWSet", func(t *testing.T) { playAll(t, lwwSetForm) })
+	t.Run("RemoveBiasedLWWSet", func(t *testing.T) { playAll(t, removeBiasedForm) })
+	t.Run("PNSet", func(t *testing.T) { playAll(t, pnsetForm) })
+	t.Run("LWWMap", func(t *testing.T) { playAll(t, lwwMapForm) })
 }

@@ -102,7 +102,10 @@ type Kinds map[string]Kind
 // Builtin returns the kinds of this package in a map of the caller's own, to
 // which it may add its own kinds.
 func Builtin() Kinds {
-	return NewKinds(GSetKind, TwoPSetKind, ORSetKind, RWSetKind, PNCounterKind, LWWKind, MVKind)
+	return NewKinds(
+		GSetKind, TwoPSetKind, ORSetKind, RWSetKind, PNCounterKind, LWWKind, MVKind,
+		USetKind, LWWSetKind, RemoveBiasedLWWSetKind, PNSetKind, LWWMapKind,
+	)
 }
 
 // NewKinds returns the set of the kinds given.

@@ -30,12 +30,21 @@ func put(d merge.Dot, payload []byte, seen ...merge.Dot) crdt.Write {
 	return crdt.Write{Dot: d, Op: crdt.Op{Seen: merge.DotSetOf(seen...), Put: true, Payload: payload}}
 }
 
+// timed is a put at a time, as all of them are in use.
+func timed(payload []byte, seen ...merge.Dot) crdt.Write {
+	w := put(dot(1, 1), payload, seen...)
+	w.Time = 1
+	return w
+}
+
 func drop(d merge.Dot, seen ...merge.Dot) crdt.Write {
 	return crdt.Write{Dot: d, Op: crdt.Op{Seen: merge.DotSetOf(seen...)}}
 }
 
 func TestKindNames(t *testing.T) {
-	want := []string{"gset", "lww", "mvregister", "orset", "pncounter", "rwset", "twopset"}
+	want := []string{
+		"gset", "lww", "lwwmap", "lwwset", "lwwset-remove", "mvregister", "orset", "pncounter", "pnset", "rwset", "twopset", "uset",
+	}
 	if got := allKinds.Names(); len(got) != len(want) {
 		t.Fatalf("Builtin has %v, want %v", got, want)
 	}
@@ -93,6 +102,25 @@ func TestCheckRefusesMalformedWrites(t *testing.T) {
 		{crdt.LWWKind, nil, drop(dot(1, 1)), "no write"},
 		{crdt.LWWKind, nil, put(dot(1, 3), a, dot(1, 1), dot(2, 1)), "two predecessors"},
 		{crdt.LWWKind, nil, put(dot(1, 3), a, dot(1, 3)), "itself as predecessor"},
+		{crdt.USetKind, a, put(dot(1, 1), added), "a payload"},
+		{crdt.USetKind, a, put(dot(1, 2), nil, dot(1, 1)), "an add of what its author had"},
+		{crdt.USetKind, a, crdt.Write{Dot: dot(1, 1), Op: crdt.Op{Payload: added}}, "a removal with a payload"},
+		{crdt.LWWSetKind, nil, timed(added), "no element"},
+		{crdt.LWWSetKind, a, timed(nil), "neither an add nor a remove"},
+		{crdt.LWWSetKind, a, timed([]byte{2}), "an unknown polarity"},
+		{crdt.LWWSetKind, a, timed(added, dot(2, 1)), "superseded dots"},
+		{crdt.LWWSetKind, a, put(dot(1, 1), added), "no time"},
+		{crdt.LWWSetKind, a, drop(dot(1, 1)), "a bare removal"},
+		{crdt.RemoveBiasedLWWSetKind, a, put(dot(1, 1), added), "no time"},
+		{crdt.PNSetKind, o[:15], put(dot(1, 1), share), "a cell that names no origin"},
+		{crdt.PNSetKind, o[:], put(dot(1, 1), share), "a cell that names no element"},
+		{crdt.PNSetKind, append([]byte{0x61, 0xff}, o[:]...), put(dot(1, 1), share), "an element that is not UTF-8"},
+		{crdt.PNSetKind, append(a[:2:2], o[:]...), put(dot(1, 1), []byte{1, 0, 2, 0}), "a baseline above its count"},
+		{crdt.LWWMapKind, nil, put(dot(1, 1), a), "no field"},
+		{crdt.LWWMapKind, long, put(dot(1, 1), a), "a field over the limit"},
+		{crdt.LWWMapKind, a, put(dot(1, 1), []byte{0x18, 1}), "a value that is not canonical"},
+		{crdt.LWWMapKind, a, drop(dot(1, 1)), "a removal that is no write"},
+		{crdt.LWWMapKind, a, put(dot(1, 3), a, dot(1, 1), dot(2, 1)), "two predecessors"},
 	} {
 		c.write.Element = c.element
 		err := c.kind.Check(c.write)
@@ -111,6 +139,8 @@ func TestDamagedCells(t *testing.T) {
 	valid := map[string]crdt.Write{
 		"gset": put(dot(1, 9), nil), "twopset": put(dot(1, 9), []byte{1}), "pncounter": put(dot(1, 9), []byte{1, 0, 0, 0}),
 		"orset": put(dot(1, 9), nil), "rwset": put(dot(1, 9), []byte{1}), "mvregister": put(dot(1, 9), []byte{1}), "lww": put(dot(1, 9), []byte{1}),
+		"uset": put(dot(1, 9), nil), "lwwset": timed([]byte{1}), "lwwset-remove": timed([]byte{0}), "pnset": put(dot(1, 9), []byte{1, 0, 0, 0}),
+		"lwwmap": put(dot(1, 9), nil),
 	}
 	stamp := append(append(unhex(t, "0000000000000001"), o[:]...), 1)
 	for _, c := range []struct {
@@ -139,6 +169,19 @@ func TestDamagedCells(t *testing.T) {
 		{"lww", stamp},
 		{"lww", append(stamp[:24:24], 0, 1)},
 		{"lww", append(stamp[:25:25], 0x61, 0xff)},
+		{"uset", []byte{}},
+		{"uset", dotted("0101")},
+		{"lwwset", []byte{}},
+		{"lwwset", make([]byte, 16)},
+		{"lwwset", append(stamp[:8:8], make([]byte, 7)...)},
+		{"lwwset", append(stamp[:8:8], make([]byte, 9)...)},
+		{"lwwset-remove", make([]byte, 16)},
+		{"pnset", []byte{}},
+		{"pnset", []byte{1, 0, 2, 0}},
+		{"lwwmap", []byte{}},
+		{"lwwmap", stamp[:24]},
+		{"lwwmap", append(stamp[:24:24], 0, 1)},
+		{"lwwmap", append(stamp[:25:25], 0x61, 0xff)},
 	} {
 		got, err := allKinds[c.kind].Join(c.cell, merge.ContextOf(), valid[c.kind])
 		if e, ok := errors.AsType[*crdt.CellError](err); !ok || e.Kind != c.kind || e.Unwrap() == nil || got != nil {

@@ -58,6 +58,11 @@ func TestLaws(t *testing.T) {
 	t.Run("PNCounter", func(t *testing.T) { lawsOf(t, counterForm) })
 	t.Run("LWWRegister", func(t *testing.T) { lawsOf(t, lwwForm) })
 	t.Run("MVRegister", func(t *testing.T) { lawsOf(t, mvForm) })
+	t.Run("USet", func(t *testing.T) { lawsOf(t, usetForm) })
+	t.Run("LWWSet", func(t *testing.T) { lawsOf(t, lwwSetForm) })
+	t.Run("RemoveBiasedLWWSet", func(t *testing.T) { lawsOf(t, removeBiasedForm) })
+	t.Run("PNSet", func(t *testing.T) { lawsOf(t, pnsetForm) })
+	t.Run("LWWMap", func(t *testing.T) { lawsOf(t, lwwMapForm) })
 }
 
 // The cells of the kinds, as lattices.
@@ -70,11 +75,15 @@ func TestCellLaws(t *testing.T) {
 	if err := mergetest.Laws(shares[0], shares[1], shares[2]); err != nil {
 		t.Error(err)
 	}
+	times := []*crdt.Times{{Added: 3, Removed: 1}, {Added: 2, Removed: 2}, {Removed: 4}}
+	if err := mergetest.Laws(times[0], times[1], times[2]); err != nil {
+		t.Error(err)
+	}
 	var writes []*crdt.Latest
 	for _, time := range []uint64{1, 2} {
 		for _, d := range []merge.Dot{dot(1, 1), dot(1, 2), dot(2, 1)} {
-			for _, v := range []int{1, 2} {
-				writes = append(writes, &crdt.Latest{Time: hlcTime(time), Dot: d, Value: element(t, v)})
+			for _, v := range [][]byte{nil, element(t, 1), element(t, 2)} { // nil: removed
+				writes = append(writes, &crdt.Latest{Time: hlcTime(time), Dot: d, Value: v})
 			}
 		}
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/joinery-crdt/joinery/merge"
 )
 
-// A Stamp orders the writes of an [LWWRegister]: by time, then by origin.
+// A Stamp orders the writes of an [LWWRegister] or of a field of an [LWWMap]: by
+// time, then by origin. The writes of an [LWWSet] have a time alone.
 type Stamp struct {
 	Time   hlc.Timestamp
 	Origin merge.Origin // of the writer, not of who forwards
@@ -18,11 +19,19 @@ type Stamp struct {
 
 // Compare returns -1, 0 or +1 as s is before, equal to or after o.
 func (s Stamp) Compare(o Stamp) int {
-	return cmp.Or(s.Time.Compare(o.Time), s.Origin.Compare(o.Origin))
+	if s.Time != o.Time { // nearly always
+		return s.Time.Compare(o.Time)
+	}
+	return s.Origin.Compare(o.Origin)
 }
 
-// String returns time and origin.
-func (s Stamp) String() string { return fmt.Sprintf("%s of %s", s.Time, s.Origin) }
+// String returns time and origin, or the time if there is no origin.
+func (s Stamp) String() string {
+	if s.Origin == (merge.Origin{}) {
+		return s.Time.String()
+	}
+	return fmt.Sprintf("%s of %s", s.Time, s.Origin)
+}
 
 // ErrStale is the kind of every [*StaleError].
 var ErrStale = errors.New("crdt: a write that is older than what it replaces")
@@ -126,9 +135,7 @@ func (r *LWWRegister[T]) UnmarshalBinary(b []byte) error {
 		return nil
 	}
 	var l Latest
-	if b := body.Fixed(hlc.BinaryLen); b != nil {
-		l.Time = hlc.Timestamp(binary.BigEndian.Uint64(b))
-	}
+	l.Time = readTime(body)
 	copy(l.Dot.Origin[:], body.Fixed(len(l.Dot.Origin)))
 	l.Value = body.Fixed(body.Len())
 	if err := cmp.Or(body.Done(), checkContent[T](l.Value)); err != nil {

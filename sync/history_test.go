@@ -37,6 +37,8 @@ func (r *replica) randomOp(rng *rand.Rand, s *replicaSpace) crdtsync.CellOp {
 		key.Element = ""
 	case "pncounter":
 		key.Element = string(r.origin[:])
+	case "pnset":
+		key.Element += string(r.origin[:])
 	}
 	stored, _ := key.AppendBinary(nil)
 	op, err := randomWrite(rng, kind, s.cells[string(stored)])
@@ -55,7 +57,7 @@ func randomWrite(rng *rand.Rand, kind string, cell []byte) (crdt.Op, error) {
 		phase := []crdt.Phase{crdt.PhaseAdded, crdt.PhaseRemoved}[rng.IntN(2)]
 		b, err := phase.AppendBinary(nil)
 		return crdt.Op{Put: true, Payload: b}, err
-	case "pncounter":
+	case "pncounter", "pnset":
 		share, err := crdt.DecodeShare(cell)
 		if err != nil {
 			return crdt.Op{}, err
@@ -67,6 +69,12 @@ func randomWrite(rng *rand.Rand, kind string, cell []byte) (crdt.Op, error) {
 		return crdt.Op{Put: true, Payload: b}, err
 	case "lww":
 		return crdt.Op{Put: true, Payload: value}, nil
+	case "lwwmap":
+		return crdt.Op{Put: true, Payload: value[:rng.IntN(2)]}, nil
+	case "lwwset", "lwwset-remove":
+		return crdt.Op{Put: true, Payload: [][]byte{crdt.Added, crdt.Removed}[rng.IntN(2)]}, nil
+	case "uset":
+		return crdt.Supersede(cell, cell == nil, nil)
 	case "mvregister":
 		if rng.IntN(4) == 0 {
 			return crdt.Supersede(cell, false, nil)
