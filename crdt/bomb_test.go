@@ -100,6 +100,47 @@ func dense(t testing.TB) map[string][]byte {
 	}
 }
 
+// denseColumns are such bodies in version 2.
+func denseColumns(t testing.TB) map[string][]byte {
+	const n = 1 << 16
+	head := func(seen int) []byte {
+		return append(append([]byte{1}, make([]byte, 16)...), binary.AppendUvarint([]byte{1, 0}, uint64(seen-1))...)
+	}
+	keys := column(n, func(b []byte, i int) []byte { return append(b, 0x19, byte(1+i>>8), byte(i)) })
+	keys = keys[:3*(n-256)]
+	few := len(keys) / 3
+	shapes := append([]byte{6, 6}, binary.AppendUvarint(nil, uint64(few-2))...)
+	all := slices.Concat(binary.AppendUvarint([]byte{2, 0}, uint64(few)), shapes, keys)
+	half := slices.Concat(binary.AppendUvarint(nil, uint64(few/4)<<1|1), bytes.Repeat([]byte{0x55}, few/4), shapes, keys)
+	sparse := binary.AppendUvarint(nil, uint64(few)<<1)
+	for range few {
+		sparse = append(binary.AppendUvarint(sparse, 99), 1)
+	}
+	more := binary.AppendUvarint(nil, uint64(few))
+	for i := range few {
+		more = binary.AppendUvarint(append(more, byte(min(i, 1)), 0), uint64(few+i+1))
+	}
+	return map[string][]byte{
+		"all":     slices.Concat(head(few), all, []byte{0}),
+		"half":    slices.Concat(head(2*few), half, []byte{0}),
+		"sparse":  slices.Concat(head(100*few), sparse, shapes, keys, []byte{0}),
+		"further": slices.Concat(head(2*few), all, more),
+	}
+}
+
+func TestDecodingMemoryOfColumns(t *testing.T) {
+	for label, body := range denseColumns(t) {
+		for _, v := range []decodable{&crdt.ORSet[int]{}, &crdt.ORSet[any]{}} {
+			if err := checkMemory(t, v, envelope(t, "orset", 2, body)); err != nil {
+				t.Errorf("%s: %v, want a value", label, err)
+			}
+			if err := checkMemory(t, v, envelope(t, "orset", 2, body[:len(body)-1])); !isDecodeError(err) {
+				t.Errorf("%s, truncated: %v, want an error", label, err)
+			}
+		}
+	}
+}
+
 // denseBlanks are what dense bodies decode into.
 func denseBlanks() map[string][]decodable {
 	return map[string][]decodable{

@@ -32,21 +32,27 @@ func appendEnvelope(dst []byte, name string, body []byte) ([]byte, error) {
 // openEnvelope returns a reader of the body of a value of the named type. The
 // body does not alias b.
 func openEnvelope(name string, b []byte) (*varint.Reader, error) {
+	r, _, err := openVersion(name, formatVersion, b)
+	return r, err
+}
+
+// openVersion is openEnvelope for a type that has a form up to the version last.
+func openVersion(name string, last uint64, b []byte) (r *varint.Reader, version uint64, err error) {
 	what := "crdt: " + name
 	var e envelope
 	if err := decMode.Unmarshal(b, &e); err != nil {
-		return nil, &merge.FormatError{What: what, Problem: "no envelope: " + err.Error()}
+		return nil, 0, &merge.FormatError{What: what, Problem: "no envelope: " + err.Error()}
 	}
 	if e.Type != name {
-		return nil, &merge.FormatError{What: what, Problem: fmt.Sprintf("the value is a %.32q", e.Type)}
+		return nil, 0, &merge.FormatError{What: what, Problem: fmt.Sprintf("the value is a %.32q", e.Type)}
 	}
-	if e.Version != formatVersion {
-		return nil, &merge.FormatError{What: what, Problem: fmt.Sprintf("version %d, this program reads %d", e.Version, formatVersion)}
+	if e.Version == 0 || e.Version > last {
+		return nil, 0, &merge.FormatError{What: what, Problem: fmt.Sprintf("version %d, this program reads %d", e.Version, last)}
 	}
 	if again, err := encMode.Marshal(e); err != nil || !bytes.Equal(again, b) {
-		return nil, &merge.FormatError{What: what, Problem: "an envelope that is not canonical"}
+		return nil, 0, &merge.FormatError{What: what, Problem: "an envelope that is not canonical"}
 	}
-	return varint.NewReader(what, e.Body), nil
+	return varint.NewReader(what, e.Body), e.Version, nil
 }
 
 // appendBlobs appends a column of lengths and a column of the bytes.

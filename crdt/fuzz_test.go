@@ -33,7 +33,7 @@ func fuzzDecoder[V value[V]](f *testing.F, name string, bottom func() V) {
 			}
 			return
 		}
-		if again := mustMarshal(t, v); !bytes.Equal(again, b) {
+		if again := mustMarshal(t, v); !bytes.Equal(again, b) && !isOlder(b) {
 			t.Fatalf("%x encodes again as %x", b, again)
 		}
 		joined := bottom()
@@ -99,14 +99,14 @@ func FuzzBodies(f *testing.F) {
 		for label, v := range goldens(f) {
 			if kind, _, _ := bytes.Cut([]byte(label), []byte(" ")); string(kind) == name {
 				b := mustMarshal(f, v)
-				head := len(envelope(f, name, 1, nil))
+				head := len(envelope(f, name, lastVersion(name), nil))
 				f.Add(byte(i), b[min(len(b), head+1):])
 			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, pick byte, body []byte) {
 		name := names[int(pick)%len(names)]
-		b := envelope(t, name, 1, body)
+		b := envelope(t, name, lastVersion(name), body)
 		v := denseBlanks()[name][0]
 		if err := checkMemory(t, v, b); err != nil {
 			if !isDecodeError(err) {

@@ -170,23 +170,27 @@ func (s *ORSet[T]) MarshalBinary() ([]byte, error) { return s.AppendBinary(nil) 
 
 // AppendBinary appends the form of MarshalBinary to dst.
 func (s *ORSet[T]) AppendBinary(dst []byte) ([]byte, error) {
-	few := s.small()
-	if s.many != nil {
-		few = fewOf[T](s.many)
-	}
-	body, err := appendDotMap(nil, few, func(b []byte, _ struct{}) []byte { return b })
+	t, err := s.table()
 	if err != nil {
 		return nil, err
 	}
-	return appendEnvelope(dst, ORSetKind.Name(), body)
+	return appendTable(dst, ORSetKind.Name(), t)
 }
 
 // UnmarshalBinary replaces the receiver by what b holds. It accepts what
-// MarshalBinary writes and nothing else: the error is a [*merge.FormatError] or
-// a [*ValueError], and then the receiver is unchanged. It does not retain b.
+// MarshalBinary writes, and wrote before version 2, and nothing else: the error
+// is a [*merge.FormatError] or a [*ValueError], and then the receiver is
+// unchanged. It does not retain b.
 func (s *ORSet[T]) UnmarshalBinary(b []byte) error {
-	r, err := openEnvelope(ORSetKind.Name(), b)
+	r, version, err := openTable(ORSetKind.Name(), b)
 	if err != nil {
+		return err
+	}
+	if version == tableVersion {
+		t, err := readTable[T](r)
+		if err == nil {
+			s.set(t)
+		}
 		return err
 	}
 	dots, err := readDotMap[T](r, func(*varint.Reader) struct{} { return struct{}{} })

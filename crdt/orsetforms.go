@@ -113,10 +113,6 @@ func (s *ORSet[T]) enlarge() {
 	if s.many != nil || s.odd || s.few.Len() <= fewElements {
 		return
 	}
-	if !hasColumns(reflect.TypeFor[T]()) {
-		s.odd = true
-		return
-	}
 	t, err := tableOf(s.few)
 	if err != nil {
 		s.odd = true
@@ -125,17 +121,33 @@ func (s *ORSet[T]) enlarge() {
 	s.few, s.many = nil, t
 }
 
+// table returns the set in columns, which must not be modified.
+func (s *ORSet[T]) table() (*columns.Table, error) {
+	if s.many != nil {
+		return s.many, nil
+	}
+	return tableOf(s.small())
+}
+
+// set makes the set what is in t, which it keeps.
+func (s *ORSet[T]) set(t *columns.Table) {
+	*s = ORSet[T]{many: t}
+	if t.Len() <= fewElements {
+		*s = ORSet[T]{few: fewOf[T](t)}
+	}
+}
+
 // reduce moves the set into a map, because of an element without an encoding.
 func (s *ORSet[T]) reduce() { s.few, s.many, s.odd = fewOf[T](s.many), nil, true }
 
-// hasColumns reports whether values of a type are equal exactly when their
-// encodings are, if they have any.
-func hasColumns(t reflect.Type) bool {
+// isExact reports whether no value of a type that has no encoding equals one that
+// has.
+func isExact(t reflect.Type) bool {
 	switch k := t.Kind(); {
 	case k == reflect.Array:
-		return hasColumns(t.Elem())
+		return isExact(t.Elem())
 	case k == reflect.Struct:
-		return all(t.NumField(), func(i int) bool { return hasColumns(t.Field(i).Type) })
+		return all(t.NumField(), func(i int) bool { return isExact(t.Field(i).Type) })
 	default:
 		return k >= reflect.Bool && k <= reflect.Uintptr || k == reflect.String
 	}
@@ -159,11 +171,22 @@ func keyOf[T comparable](v *T) (columns.Key, bool) {
 
 // elementOf returns the element whose encoding is b.
 func elementOf[T comparable](b []byte) (v T) {
-	if s, ok := any(&v).(*string); ok {
-		*s = columns.TextOf(b)
-		return v
+	ok := false
+	switch v := any(&v).(type) {
+	case *string:
+		*v, ok = columns.TextOf(b), true
+	case *int:
+		n, fits := columns.IntOf(b)
+		*v, ok = int(n), fits
+	case *int64:
+		*v, ok = columns.IntOf(b)
+	case *uint64:
+		*v, ok = columns.UintOf(b)
 	}
-	return must(DecodeValue[T](b))
+	if !ok {
+		return must(DecodeValue[T](b))
+	}
+	return v
 }
 
 // tableOf returns the columns of a map. The error is a [*ValueError] about an
@@ -198,12 +221,28 @@ func fewOf[T comparable](t *columns.Table) *merge.DotMap[T, struct{}] {
 	return few
 }
 
+// find returns the slot of v in columns.
 func (s *ORSet[T]) find(v T) (at uint32, ok bool) {
 	k, ok := keyOf(&v)
 	if !ok {
-		return 0, false
+		return s.findOdd(v)
 	}
 	return s.many.Find(&k)
+}
+
+// findOdd is find for an element that has no encoding: -0 equals 0, which has
+// one.
+func (s *ORSet[T]) findOdd(v T) (at uint32, ok bool) {
+	if isExact(reflect.TypeFor[T]()) {
+		return 0, false
+	}
+	_ = map[T]struct{}{}[v] // panics as a Go map does
+	for at, key := range s.many.All() {
+		if elementOf[T](key) == v {
+			return at, true
+		}
+	}
+	return 0, false
 }
 
 // elements yields the elements at the time of the call.

@@ -98,12 +98,15 @@ func (m *DotMap[K, V]) index(k K) int {
 // may change meanwhile, as a Go map may.
 func (m *DotMap[K, V]) All() iter.Seq2[K, DotFun[V]] {
 	return func(yield func(K, DotFun[V]) bool) {
-		for _, h := range m.few {
-			if !yield(h.key, h.fun) {
-				return
+		few, cells := m.few, m.cells
+		for i, h := range few {
+			if i < len(m.few) && &m.few[i] == &few[i] || m.At(h.key).Len() > 0 {
+				if !yield(h.key, h.fun) {
+					return
+				}
 			}
 		}
-		for k, f := range m.cells {
+		for k, f := range cells {
 			if !yield(k, f) {
 				return
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/maphash"
+	"math"
 )
 
 // MaxKey is the largest key, in bytes.
@@ -124,3 +125,31 @@ func tagOf(seed maphash.Seed, key []byte) uint32 {
 
 // TextOf returns the characters of a text item.
 func TextOf(key []byte) string { return string(key[textHead(key[0]):]) }
+
+// IntOf returns the value of an integer item, if it is one and fits.
+func IntOf(key []byte) (v int64, ok bool) {
+	arg, major := argument(key), key[0]>>5
+	switch {
+	case major > majorNegative || arg > math.MaxInt64:
+		return 0, false
+	case major == majorNegative:
+		return -int64(arg) - 1, true
+	}
+	return int64(arg), true
+}
+
+// UintOf returns the value of an integer item, if it is one and not negative.
+func UintOf(key []byte) (v uint64, ok bool) { return argument(key), key[0]>>5 == majorUnsigned }
+
+// argument returns the argument of an item.
+func argument(key []byte) uint64 {
+	arg := uint64(key[0] & 0x1f)
+	if arg < 24 {
+		return arg
+	}
+	arg = 0
+	for _, b := range key[1 : 1+1<<(key[0]&0x1f-24)] {
+		arg = arg<<8 | uint64(b)
+	}
+	return arg
+}

@@ -68,6 +68,25 @@ func (t *Table) key(at uint32) []byte {
 	return t.keys.between(t.slots.place(at), end)
 }
 
+// inPlace yields the keys of all slots.
+func (t *Table) inPlace() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		begin := place(0)
+		for g, group := range t.slots.groups {
+			for i := range group {
+				end := t.slots.bases[g] + place(group[i].place)
+				if (g > 0 || i > 0) && !yield(t.keys.between(begin, end)) {
+					return
+				}
+				begin = end
+			}
+		}
+		if t.slots.len() > 0 {
+			yield(t.keys.between(begin, t.keys.end()))
+		}
+	}
+}
+
 // search returns the slot of a key, with a dot or not.
 func (t *Table) search(k *Key, tag uint32) (at uint32, ok bool) {
 	entries := t.index.entries
