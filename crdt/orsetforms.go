@@ -203,6 +203,7 @@ func tableOf[T comparable](few *merge.DotMap[T, struct{}]) (*columns.Table, erro
 			t.Load(&k, e.Dot)
 		}
 	}
+	t.Loaded()
 	return t, nil
 }
 

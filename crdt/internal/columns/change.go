@@ -47,6 +47,7 @@ func (t *Table) clear(at uint32, c *Change) {
 	}
 	if !d.isList() {
 		c.Old = t.dot(d)
+		t.remember(c.Dot, c.Old)
 		t.detach(at, d)
 		return
 	}
@@ -54,6 +55,7 @@ func (t *Table) clear(at uint32, c *Change) {
 	c.Old, c.More = dots[0], dots[1:]
 	for _, d := range dots {
 		p, _ := t.packed(d)
+		t.remember(c.Dot, d)
 		t.detach(at, p)
 	}
 }
@@ -65,12 +67,12 @@ func (t *Table) Apply(k *Key, c *Change) (changed bool) {
 			return t.Merge(c.table(k))
 		}
 	}
-	changed = t.kill(c.Old)
+	changed = t.kill(c.Old, c.Dot)
 	for _, d := range c.More {
-		changed = t.kill(d) || changed
+		changed = t.kill(d, c.Dot) || changed
 	}
 	if !c.Put {
-		changed = t.kill(c.Dot) || changed
+		changed = t.kill(c.Dot, c.Dot) || changed
 	} else if t.seen.Add(c.Dot) {
 		t.attach(t.slot(k), t.pack(c.Dot))
 		changed = true
@@ -86,25 +88,25 @@ func (c *Change) table(k *Key) *Table {
 	return t
 }
 
-// kill sees d and takes it off the slot that has it. It reports a change.
-func (t *Table) kill(d merge.Dot) bool {
+// kill sees d and, because of the change by, takes it off the slot that has it.
+// It reports a change.
+func (t *Table) kill(d, by merge.Dot) bool {
 	if d.Seq == 0 {
 		return false
 	}
 	if t.seen.Add(d) {
+		if d != by { // it may be live elsewhere
+			t.remember(by, d)
+		}
 		return true
 	}
-	return t.drop(d)
-}
-
-// drop takes d off the slot that has it, if there is one.
-func (t *Table) drop(d merge.Dot) bool {
 	p, ok := t.packed(d)
 	if !ok {
 		return false
 	}
 	at, live := t.locate(p)
 	if live {
+		t.remember(by, d)
 		t.detach(at, p)
 	}
 	return live

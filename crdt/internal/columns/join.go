@@ -9,53 +9,81 @@ func (t *Table) Merge(from *Table) (changed bool) {
 	if t == from {
 		return false
 	}
-	changed = t.mergeRemovals(from)
+	fresh := from.seen.Without(&t.seen)
+	gone := t.mergeRemovals(from)
 	for at := range uint32(from.slots.len()) {
 		for p := range from.dotsOf(at) {
-			changed = t.mergeDot(from, at, from.dot(p)) || changed
+			more, change := t.mergeDot(from, at, from.dot(p))
+			gone, changed = append(gone, more...), changed || change
 		}
 	}
+	changed = len(gone) > 0 || changed
+	t.note(from, fresh, gone)
 	changed = t.seen.Merge(&from.seen) || changed
 	t.tidy()
 	return changed
 }
 
-// mergeRemovals takes off the dots that from has seen and does not have.
-func (t *Table) mergeRemovals(from *Table) (changed bool) {
+// note remembers what changes that are new to the table removed: dots that it
+// had, and dots that it has not seen, which may be live elsewhere.
+func (t *Table) note(from *Table, fresh *merge.Context, gone []merge.Dot) {
+	if uint64(from.dots) != from.seen.Count() {
+		for d := range fresh.Without(from.liveDots()).All() {
+			if len(gone) >= t.removals() {
+				t.forget(fresh)
+				return
+			}
+			gone = append(gone, d)
+		}
+	}
+	if len(gone) > 0 && fresh.Count() == 0 {
+		t.forget(&t.seen) // which change it was, nobody can tell
+		return
+	}
+	t.rememberAll(fresh, gone)
+}
+
+// mergeRemovals takes off the dots that from has seen and does not have, and
+// returns them.
+func (t *Table) mergeRemovals(from *Table) (gone []merge.Dot) {
 	if from.seen.Count() <= uint64(t.dots) {
 		for d := range from.seen.All() {
 			if p, ok := t.packed(d); ok && !from.holds(d) {
 				at, live := t.locate(p)
-				changed = live && t.joinSlot(from, at) || changed
+				if live {
+					gone = append(gone, t.joinSlot(from, at)...)
+				}
 			}
 		}
-		return changed
+		return gone
 	}
 	for at := range uint32(t.slots.len()) {
 		for p := range t.dotsOf(at) {
 			if d := t.dot(p); from.seen.Contains(d) && !from.holds(d) {
-				changed = t.joinSlot(from, at) || changed
+				gone = append(gone, t.joinSlot(from, at)...)
 				break
 			}
 		}
 	}
-	return changed
+	return gone
 }
 
-// mergeDot joins the dot d of one slot of from.
-func (t *Table) mergeDot(from *Table, at uint32, d merge.Dot) bool {
+// mergeDot joins the dot d of one slot of from, and returns what it took off.
+func (t *Table) mergeDot(from *Table, at uint32, d merge.Dot) (gone []merge.Dot, added bool) {
 	k := Raw(from.key(at))
 	if !t.seen.Contains(d) {
 		t.attach(t.slot(&k), t.pack(d))
-		return true
+		return nil, true
 	}
 	other, twice := t.twice(&k, d)
 	if !twice {
-		return false
+		return nil, false
 	}
 	k = Raw(t.key(other))
-	_, there := from.Find(&k)
-	return there && t.joinSlot(from, other)
+	if _, there := from.Find(&k); there {
+		gone = t.joinSlot(from, other)
+	}
+	return gone, false
 }
 
 // twice returns the slot that has d if its key is not k. Only an origin that
@@ -70,22 +98,22 @@ func (t *Table) twice(k *Key, d merge.Dot) (at uint32, ok bool) {
 }
 
 // joinSlot takes off a slot the dots that from has seen and does not have at its
-// key.
-func (t *Table) joinSlot(from *Table, at uint32) bool {
+// key, and returns them.
+func (t *Table) joinSlot(from *Table, at uint32) (gone []merge.Dot) {
 	k := Raw(t.key(at))
 	theirs, there := from.Find(&k)
-	var gone []packed
 	for p := range t.dotsOf(at) {
 		d := t.dot(p)
 		if !from.seen.Contains(d) {
 			continue
 		}
 		if q, known := from.packed(d); !there || !known || !from.has(theirs, q) {
-			gone = append(gone, p)
+			gone = append(gone, d)
 		}
 	}
-	for _, p := range gone {
+	for _, d := range gone {
+		p, _ := t.packed(d)
 		t.detach(at, p)
 	}
-	return len(gone) > 0
+	return gone
 }

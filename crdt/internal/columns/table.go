@@ -25,6 +25,7 @@ type Table struct {
 	wide    wides
 	live    int // slots with a dot
 	dots    int
+	journal journal
 }
 
 // New returns an empty table.
@@ -161,6 +162,7 @@ func (t *Table) Clone() *Table {
 	}
 	c.numbers, c.far = maps.Clone(t.numbers), maps.Clone(t.far)
 	c.lists.rows = slices.Clone(t.lists.rows)
+	c.journal = t.journal.clone()
 	c.wide = wides{slices.Clone(t.wide.dots), maps.Clone(t.wide.number), slices.Clone(t.wide.free)}
 	return &c
 }

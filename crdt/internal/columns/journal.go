@@ -1,0 +1,126 @@
+package columns
+
+import (
+	"slices"
+
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// A journal remembers for a while which changes removed which dots, so that
+// [Table.Since] can tell a replica what it still has to remove and no more. It
+// is a ring: what is forgotten is in the floor.
+type journal struct {
+	ring   []removal
+	next   int             // where the ring goes on, once it is full
+	groups []merge.Context // sets of changes, numbered from base
+	base   uint64
+	floor  merge.VersionVector // a replica that has not seen all of it may lack removals that are forgotten
+}
+
+// A removal is a dot that was removed and by what: a change, or with the origin
+// number listOrigin, one of the changes of a group.
+type removal struct{ by, gone packed }
+
+// Bounds of what is remembered: removals of a table of any size, one more for so
+// many keys, and groups.
+const (
+	fewRemovals = 1024
+	keysPerMore = 8
+	mostGroups  = 256
+)
+
+// removals returns how many removals are remembered.
+func (t *Table) removals() int { return fewRemovals + t.live/keysPerMore }
+
+// remember notes that a change removed a dot, here or where it is live.
+func (t *Table) remember(by, gone merge.Dot) {
+	p, ok := t.small(by)
+	if q, fits := t.small(gone); ok && fits {
+		t.push(removal{p, q})
+		return
+	}
+	t.journal.floor.Raise(by)
+}
+
+// small returns the packed form of a dot that need not be live, if it fits.
+func (t *Table) small(d merge.Dot) (packed, bool) {
+	n := t.intern(&d.Origin)
+	return pack(n, d.Seq), n < listOrigin && d.Seq <= seqMask
+}
+
+// rememberAll notes that one of many changes removed each of the dots.
+func (t *Table) rememberAll(by *merge.Context, gone []merge.Dot) {
+	if len(gone) == 0 {
+		return
+	}
+	j := &t.journal
+	if len(j.groups) == mostGroups {
+		t.forget(&j.groups[0])
+		j.groups = slices.Delete(j.groups, 0, 1)
+		j.base++
+	}
+	group := pack(listOrigin, j.base+uint64(len(j.groups)))
+	j.groups = append(j.groups, *by)
+	for _, d := range gone {
+		if p, fits := t.small(d); fits {
+			t.push(removal{group, p})
+		} else {
+			t.forget(by)
+		}
+	}
+}
+
+// push adds a removal to the ring, and forgets the one it takes the place of.
+func (t *Table) push(r removal) {
+	j := &t.journal
+	if len(j.ring) < t.removals() {
+		if j.next != 0 { // the table has grown: put the ring in order
+			j.ring = slices.Concat(j.ring[j.next:], j.ring[:j.next])
+			j.next = 0
+		}
+		j.ring = append(j.ring, r)
+		return
+	}
+	if old := j.ring[j.next]; old.by.origin() != listOrigin {
+		j.floor.Raise(t.dot(old.by))
+	} else if g := j.group(old.by); g != nil {
+		t.forget(g)
+	}
+	j.ring[j.next] = r
+	if j.next++; j.next == len(j.ring) {
+		j.next = 0
+	}
+}
+
+// group returns the changes of a group, nil if they are forgotten.
+func (j *journal) group(p packed) *merge.Context {
+	if i := p.seq() - j.base; p.seq() >= j.base && i < uint64(len(j.groups)) {
+		return &j.groups[i]
+	}
+	return nil
+}
+
+// forget raises the floor over the changes.
+func (t *Table) forget(changes *merge.Context) {
+	for s := range changes.Spans() {
+		t.journal.floor.Raise(merge.Dot{Origin: s.Origin, Seq: s.Last})
+	}
+}
+
+// Loaded is called when all keys are loaded: of what was removed before, the
+// table does not know by which changes.
+func (t *Table) Loaded() {
+	if t.journal = (journal{}); uint64(t.dots) != t.seen.Count() {
+		t.forget(&t.seen)
+	}
+}
+
+func (j *journal) clone() journal {
+	c := *j
+	c.ring, c.groups = slices.Clone(j.ring), slices.Clone(j.groups)
+	for i := range c.groups {
+		c.groups[i] = *j.groups[i].Clone()
+	}
+	c.floor = *j.floor.Clone()
+	return c
+}
