@@ -35,6 +35,7 @@ func Read(r *varint.Reader, seen *merge.Context, check func(key []byte) error) (
 	if err := r.Done(); err != nil {
 		return nil, err
 	}
+	t.Loaded()
 	return t, nil
 }
 
