@@ -81,9 +81,9 @@ func LWWSetSpec(visible Changes) string {
 	})
 }
 
-// LWWSetRemoveSpec is LWWSetSpec with the bias towards removes: on equal times
+// RemoveBiasedLWWSetSpec is LWWSetSpec with the bias towards removes: on equal times
 // the element is absent.
-func LWWSetRemoveSpec(visible Changes) string {
+func RemoveBiasedLWWSetSpec(visible Changes) string {
 	return setOf(visible, func(of Changes) bool {
 		add, added := of.With("add").Last()
 		remove, removed := of.With("remove").Last()
@@ -91,8 +91,12 @@ func LWWSetRemoveSpec(visible Changes) string {
 	})
 }
 
-// PNSetSpec defines a set of counted elements: an element is present if it was
-// added more often than removed. Its verbs are "add" and "remove".
+// PNSetSpec defines a set of counted elements: an element is present if, of what
+// no reset of it has seen, more are adds than removes. Its verbs are "add",
+// "remove" and "reset".
 func PNSetSpec(visible Changes) string {
-	return setOf(visible, func(of Changes) bool { return len(of.With("add")) > len(of.With("remove")) })
+	return setOf(visible, func(of Changes) bool {
+		resets := of.With("reset")
+		return len(of.With("add").UnseenBy(resets)) > len(of.With("remove").UnseenBy(resets))
+	})
 }
