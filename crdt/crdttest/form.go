@@ -22,7 +22,8 @@ type Form[V merge.Lattice[V]] struct {
 	Apply func(v V, c Change) (delta V, err error)
 	// Read renders the value in the way of Spec.
 	Read func(v V) string
-	// Spec is the definition of the value.
+	// Spec is the definition of the value. Without it only what does not need
+	// one is checked.
 	Spec Spec
 	// Decode reads the bytes of a value, which the type writes with
 	// AppendBinary or MarshalBinary. Without it the type has no bytes.

@@ -211,22 +211,31 @@ func (h *history) those(ids idSet) (visible Changes) {
 	return visible
 }
 
-// judge compares the values of a replica with their definition. While a cause is
-// missing, the definition speaks only of forms that wait for it.
+// judge compares the values of a replica with their definition or, if there is
+// none, the cells with the value. While a cause is missing, the definition speaks
+// only of forms that wait for it.
 func (h *history) judge(at int) error {
+	var want *string // what the value reads, if there is no definition
 	for _, s := range h.subjects {
 		silent, waits := s.causal()
 		closed := h.closed(h.seen[at] | silent)
 		if !waits && closed != h.seen[at] {
 			continue
 		}
-		want := h.spec(h.those(closed))
 		got, err := s.read(at)
 		if err != nil {
 			return fmt.Errorf("%s cannot be read: %w", name(at), err)
 		}
-		if got != want {
-			return fmt.Errorf("%s has %q, the specification says %q", name(at), got, want)
+		if h.spec != nil {
+			if want := h.spec(h.those(closed)); got != want {
+				return fmt.Errorf("%s has %q, the specification says %q", name(at), got, want)
+			}
+			continue
+		}
+		if !waits {
+			want = &got
+		} else if want != nil && got != *want {
+			return fmt.Errorf("%s has %q in cells, the value %q", name(at), got, *want)
 		}
 	}
 	return nil

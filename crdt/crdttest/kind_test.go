@@ -177,6 +177,15 @@ func TestCheckTogetherRejects(t *testing.T) {
 	if !ok {
 		t.Fatal("a wrong value beside right cells passes")
 	}
+	undefined := dotSets(noBug)
+	undefined.Spec = nil
+	if err := crdttest.CheckTogether(undefined, sets(crdt.ORSetKind), crdttest.Options{}); err != nil {
+		t.Error(err)
+	}
+	undefined.Read = func(*dotSet) string { return "" }
+	if err := crdttest.CheckTogether(undefined, sets(crdt.ORSetKind), crdttest.Options{}); err == nil {
+		t.Error("cells that hold what the value does not pass")
+	}
 	refusing := sets(crdt.ORSetKind)
 	refusing.Apply = func(object.Tx, crdttest.Change) error { return errors.New("no") }
 	err := crdttest.CheckTogether(dotSets(noBug), refusing, crdttest.Options{})
