@@ -14,6 +14,9 @@ import (
 // How the kit uses the types: each as a value and as cells, through the typed
 // reference to an object.
 
+// elementNames is every element there is, on its own and in the field of a map.
+var elementNames = []string{"e0", "e1", "e2", "n-4", "n-3", "n-2", "n-1", "n0", "n1", "n2", "n3", "n5"}
+
 // unmarshal returns a decoder of a type that has UnmarshalBinary.
 func unmarshal[T any, P interface {
 	*T
@@ -41,7 +44,7 @@ type refSet interface {
 // readSet renders a set, and more than its elements if it contradicts itself.
 func readSet[S set](s S) string {
 	var has []string
-	for _, name := range []string{"e0", "e1", "e2"} {
+	for _, name := range elementNames {
 		if s.Has(name) {
 			has = append(has, name)
 		}

@@ -100,6 +100,11 @@ func (c Changes) With(verbs ...string) Changes {
 	return c.where(func(o Change) bool { return slices.Contains(verbs, o.Verb) })
 }
 
+// Without returns the changes that have none of the verbs.
+func (c Changes) Without(verbs ...string) Changes {
+	return c.where(func(o Change) bool { return !slices.Contains(verbs, o.Verb) })
+}
+
 // Of returns the changes of one element.
 func (c Changes) Of(element string) Changes {
 	return c.where(func(o Change) bool { return o.Element == element })

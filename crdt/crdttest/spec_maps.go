@@ -7,15 +7,15 @@ import (
 
 // ORMapSpec defines a map whose removes reset what they have seen: a field,
 // named by Element, holds what inner makes of those of its changes that no
-// "drop" of the field has seen. A field of which inner makes absent is not
-// there. The others are rendered as their name and, in parentheses, their
-// value.
-func ORMapSpec(inner Spec, absent string) Spec {
+// change with the verb drop, which removes the field, has seen. A field of which
+// inner makes absent is not there. The others are rendered by [Field].
+func ORMapSpec(drop string, inner Spec, absent string) Spec {
 	return func(visible Changes) string {
 		var fields []string
 		for _, e := range visible.Elements() {
 			of := visible.Of(e)
-			if v := inner(of.UnseenBy(of.With("drop"))); v != absent {
+			left := of.Without(drop).UnseenBy(of.With(drop))
+			if v := inner(left); v != absent {
 				fields = append(fields, Field(e, v))
 			}
 		}
