@@ -97,6 +97,23 @@ func Random(r *rand.Rand, steps int) Program {
 	return p
 }
 
+// stepBytes is how many bytes stand for a step.
+const stepBytes = 4
+
+// ProgramOf returns the program that b stands for, so that a fuzzer can write
+// programs. All bytes stand for one, and a change of a byte changes a step.
+func ProgramOf(b []byte) Program {
+	p := make(Program, len(b)/stepBytes)
+	for i := range p {
+		c := b[i*stepBytes:]
+		p[i] = Step{
+			Do: Action(c[0]) % actions, At: int(c[0]>>4) % Replicas,
+			From: int(c[1] & 0xf), What: int(c[1] >> 4), Element: int(c[2]) % elements, N: int(c[3]) % 8,
+		}
+	}
+	return p
+}
+
 // shrinkEffort bounds how many programs Shrink tries.
 const shrinkEffort = 5000
 
