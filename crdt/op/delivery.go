@@ -34,7 +34,8 @@ type DeliveryConfig[M any] struct {
 	// Self is the origin under which Send sends. Nobody else sends under it.
 	Self merge.Origin
 	// Deliver is called with each message, once and in causal order. A message
-	// for which it returns an error counts as not delivered.
+	// for which it returns an error counts as not delivered. It must not call
+	// the Delivery.
 	Deliver func(Header, M) error
 	// MaxHeld and MaxHeldSize bound what waits: the number of messages, and the
 	// sum of their sizes and dependencies. 0 stands for 4,096 and 16 Mi.
@@ -118,7 +119,7 @@ func (d *Delivery[M]) Send(m M) Header {
 // what waited for it, in causal order. It returns their number, which is 0 for a
 // message that was delivered before or that has to wait. The error is a
 // [*MessageError], an [*OwnError], a [*FullError], or what Deliver returned, first
-// of several; the messages counted are delivered all the same.
+// of several; the messages counted are delivered all the same. It keeps h and m.
 func (d *Delivery[M]) Receive(h Header, m M) (delivered int, err error) {
 	if err := h.check(); err != nil {
 		return 0, err

@@ -76,8 +76,9 @@ func (d *Delivery[M]) settleAll() {
 }
 
 // Acknowledge takes word from a member of what it has delivered: its Vector. The
-// vector is neither kept nor modified. From somebody who is no member, and
-// whom Learn does not make one, it is a [*StrangerError].
+// vector is neither kept nor modified, but all origins that it names are
+// remembered. From somebody who is no member, and whom Learn does not make one,
+// it is a [*StrangerError].
 func (d *Delivery[M]) Acknowledge(from merge.Origin, v *merge.VersionVector) error {
 	if d.stability == nil || d.stability.members[from] == nil && !d.cfg.Learn {
 		return &StrangerError{from}
