@@ -24,10 +24,15 @@ func (p PNCounter) Value(s Space) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		total.Add(total, big.NewInt(int64(share.P-share.PBase)))
-		total.Sub(total, big.NewInt(int64(share.N-share.NBase)))
+		addTo(total, share)
 	}
 	return nearest(total), nil
+}
+
+// addTo adds what a share counts to total.
+func addTo(total *big.Int, s crdt.Share) {
+	total.Add(total, big.NewInt(int64(s.P-s.PBase)))
+	total.Sub(total, big.NewInt(int64(s.N-s.NBase)))
 }
 
 // nearest returns the int64 nearest to n.
@@ -46,7 +51,11 @@ func nearest(n *big.Int) int64 {
 func (p PNCounter) Add(tx Tx, delta int64) error {
 	w := p.Writer(tx)
 	origin := w.Dot().Origin
-	element := string(origin[:])
+	return addShare(w, string(origin[:]), delta)
+}
+
+// addShare counts the share of this origin, which is in the cell given.
+func addShare(w Writer, element string, delta int64) error {
 	cell, err := w.Cell(element)
 	if err != nil {
 		return err
@@ -64,9 +73,11 @@ func (p PNCounter) Add(tx Tx, delta int64) error {
 
 // Reset subtracts exactly what the transaction sees: an increment concurrent
 // with it survives.
-func (p PNCounter) Reset(tx Tx) error {
-	w := p.Writer(tx)
-	for cell, err := range w.Cells("") {
+func (p PNCounter) Reset(tx Tx) error { return resetShares(p.Writer(tx), "") }
+
+// resetShares resets the shares in the cells with the prefix.
+func resetShares(w Writer, prefix string) error {
+	for cell, err := range w.Cells(prefix) {
 		if err != nil {
 			return err
 		}

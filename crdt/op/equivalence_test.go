@@ -221,6 +221,12 @@ func TestFormsAgree(t *testing.T) {
 		"pncounter":  equivalent(pnCounters),
 		"lww":        equivalent(lwwRegisters),
 		"mvregister": equivalent(mvRegisters),
+
+		"uset":          equivalent(uSets),
+		"lwwset":        equivalent(lwwSets),
+		"lwwset-remove": equivalent(removeBiasedSets),
+		"pnset":         equivalent(pnSets),
+		"lwwmap":        equivalent(lwwMaps),
 	} {
 		t.Run(name, test)
 	}

@@ -33,6 +33,27 @@ func MVRegister[T any](key string) object.MVRegister[T] { return object.NewMVReg
 // PNCounter refers to the counter under key.
 func PNCounter(key string) object.PNCounter { return object.NewPNCounter(key) }
 
+// USet refers to the set of unique elements under key: each is added once.
+func USet[T any](key string) object.USet[T] { return object.NewUSet[T](key) }
+
+// LWWSet refers to the set under key in which the latest write of an element
+// decides, and an add wins over a remove of the same time.
+func LWWSet[T any](key string) object.LWWSet[T] { return object.NewLWWSet[T](key) }
+
+// RemoveBiasedLWWSet refers to the set under key in which the latest write of an
+// element decides, and a remove wins over an add of the same time.
+func RemoveBiasedLWWSet[T any](key string) object.RemoveBiasedLWWSet[T] {
+	return object.NewRemoveBiasedLWWSet[T](key)
+}
+
+// PNSet refers to the counting set under key: an element is present while it was
+// added more often than removed.
+func PNSet[T any](key string) object.PNSet[T] { return object.NewPNSet[T](key) }
+
+// LWWMap refers to the map under key in which the latest write of each field
+// wins.
+func LWWMap[K, V any](key string) object.LWWMap[K, V] { return object.NewLWWMap[K, V](key) }
+
 // Reader returns the object of that key and kind, for typed references.
 func (v *View) Reader(key, kind string) object.Reader {
 	return viewObject{v, Object{Key: key, Kind: kind}}

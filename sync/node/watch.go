@@ -28,12 +28,14 @@ type Event struct {
 	Conflict *Conflict
 }
 
-// A Conflict names two concurrent writes to one register.
+// A Conflict names two concurrent writes to one register or field of a
+// last-writer-wins map.
 type Conflict struct {
 	// Kept is the write that prevails, Other the one that does not or, in a
 	// multi-value register, the one that is kept beside it.
 	Kept, Other merge.Dot
-	// KeptValue and OtherValue are what they wrote, in canonical CBOR.
+	// KeptValue and OtherValue are what they wrote, in canonical CBOR, and empty
+	// where a field was removed.
 	KeptValue, OtherValue []byte
 }
 
@@ -138,7 +140,7 @@ func (s *Space) event(e crdtsync.Effect) Event {
 // conflict finds the write that a register held and the author had not seen.
 func conflict(e crdtsync.Effect) *Conflict {
 	switch e.Op.Cell.Kind {
-	case crdt.LWWKind.Name():
+	case crdt.LWWKind.Name(), crdt.LWWMapKind.Name():
 		return latestConflict(e)
 	case crdt.MVKind.Name():
 		return multiConflict(e)
@@ -147,7 +149,7 @@ func conflict(e crdtsync.Effect) *Conflict {
 }
 
 func latestConflict(e crdtsync.Effect) *Conflict {
-	before, err := crdt.DecodeLatest(e.Before)
+	before, err := crdt.DecodeField(e.Before)
 	if err != nil || e.Before == nil || e.Op.Seen.Contains(before.Dot) {
 		return nil
 	}

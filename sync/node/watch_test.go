@@ -199,7 +199,8 @@ func TestConflictsAreReportedBothWays(t *testing.T) {
 		}
 		return b
 	}
-	for name, set := range map[string]func(tx object.Tx, v string) error{"lww": title.Set, "mvregister": drafts.Set} {
+	field := func(tx object.Tx, v string) error { return node.LWWMap[string, string]("settings").Set(tx, "theme", v) }
+	for name, set := range map[string]func(tx object.Tx, v string) error{"lww": title.Set, "mvregister": drafts.Set, "lwwmap": field} {
 		at := func(ms int64) *node.Node {
 			return openConfig(t, node.Config{Store: memstore.New(), Now: func() time.Time { return time.UnixMilli(ms) }})
 		}
