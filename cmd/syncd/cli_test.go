@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -302,6 +303,38 @@ func TestHelp(t *testing.T) {
 	}
 	if got := ok(t, "__complete", "add", "s", "k", "v", "--type", ""); !containsAll(got, []string{"gset", "orset"}) {
 		t.Errorf("completion of --type: %s", got)
+	}
+}
+
+func TestDoctor(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a")
+	d := serve(t, dir)
+	ok(t, "add", "notes", "tags", "home", "--dir", dir)
+	if r := syncd(t, "doctor", "--dir", dir); r.code != 6 || !strings.Contains(r.stderr, "in use") {
+		t.Errorf("doctor of a directory in use: %d %s%s", r.code, r.stdout, r.stderr)
+	}
+	d.kill(t)
+	if got := ok(t, "doctor", "--dir", dir); !strings.Contains(got, `space "notes": `) {
+		t.Errorf("doctor: %s", got)
+	}
+	var report struct{ Spaces []struct{ Name string } }
+	if err := json.Unmarshal([]byte(ok(t, "doctor", "--json", "--dir", dir)), &report); err != nil || len(report.Spaces) < 2 {
+		t.Errorf("doctor --json: %+v, %v, want the space and the node's own", report, err)
+	}
+	file := filepath.Join(dir, "store", "joinery.db")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[bytes.LastIndex(b, []byte("home"))] ^= 1
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := syncd(t, "doctor", "--dir", dir); r.code != 6 || !containsAll(r.stdout+r.stderr, []string{"corrupt record", "move", "restore a backup"}) {
+		t.Errorf("doctor of a damaged store: %d %s%s", r.code, r.stdout, r.stderr)
+	}
+	if r := syncd(t, "doctor", "--dir", t.TempDir()); r.code == 0 {
+		t.Error("doctor of nothing finds it sound")
 	}
 }
 

@@ -20,8 +20,9 @@
 //
 // # Limits
 //
-// A View that stays open keeps the file from reusing pages. The file does not
-// shrink by itself. Beyond Options.MapSize a file can grow only between Views,
+// A View that stays open keeps the file from reusing pages. The file shrinks
+// only when it is opened: when 16 MiB and three quarters of it can be reused,
+// or by [Compact]. Beyond Options.MapSize a file can grow only between Views,
 // and new Views wait with it. The inner pages of the tree, about one in a
 // hundred, have no checksum: damage there is found where it breaks the
 // structure or the order of records.
@@ -31,8 +32,7 @@
 // A bbolt file with one bucket for each space, in which the key of a record is
 // its table's number and its key. Each value is followed by a CRC-32C of the
 // space's name, that key and the value. Bucket "joinery" holds the format's
-// version, and where
-// the file lay when it was last opened.
+// version, and where the file lay when it was last opened.
 package boltstore
 
 import (

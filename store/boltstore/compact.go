@@ -17,11 +17,35 @@ const compactBytes = 1 << 20
 // what it was.
 func Compact(path string, opts Options) error {
 	opts.ReadOnly = false
-	s, err := Open(path, opts)
+	s, err := attach(path, opts)
 	if err != nil {
 		return err
 	}
-	return errors.Join(wrap("compact", s.compact()), s.Close())
+	return errors.Join(wrap("compact", s.compact()), s.release())
+}
+
+// A file is wasteful when so many bytes of it can be reused, and three times
+// what cannot: copying the rest is the smaller part.
+const wasteBytes = 16 << 20
+
+// wasteful reports whether Open should compact the file.
+func (s *Store) wasteful() bool {
+	st := s.Stats()
+	return !s.readOnly && st.FreeBytes >= wasteBytes && st.FreeBytes/3 >= st.FileBytes-st.FreeBytes
+}
+
+// shrink compacts the file and attaches to the new one. Where that does not go,
+// the old one is as good.
+func (s *Store) shrink(opts Options) (*Store, error) {
+	st := s.Stats()
+	if s.room(st.FileBytes-st.FreeBytes) != nil {
+		return s, nil
+	}
+	_ = s.compact() // whichever file it leaves under the name holds all records
+	if err := s.release(); err != nil {
+		return nil, err
+	}
+	return attach(s.path, opts)
 }
 
 // compact copies the file and gives the copy its name.

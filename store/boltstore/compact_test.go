@@ -88,3 +88,46 @@ func TestOpenAwaitsCompact(t *testing.T) {
 		t.Errorf("what was written after the wait: %v", err)
 	}
 }
+
+// TestOpenShrinks opens a store of which little is left.
+func TestOpenShrinks(t *testing.T) {
+	dir := writeSamples(t)
+	place := placeOf(t, dir)
+	s := open(t, dir)
+	grow := s.Update(t.Context(), func(tx store.Tx) error { return tx.Put("c", store.Log, nil, make([]byte, 24<<20)) })
+	shrink := s.Update(t.Context(), func(tx store.Tx) error { return tx.Delete("c", store.Log, nil) })
+	if err := errors.Join(grow, shrink, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, opts := range []boltstore.Options{{ReadOnly: true}, {MinFree: 1 << 60}} {
+		s, err := boltstore.Open(dir, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(s.View(t.Context(), scanSamples), s.Close()); err != nil {
+			t.Error(err)
+		}
+		if n := len(content(t, dir)); n < 24<<20 {
+			t.Errorf("opened with %+v the file has %d bytes, want those from before", opts, n)
+		}
+	}
+	s = open(t, dir)
+	if n := len(content(t, dir)); n > 1<<20 {
+		t.Errorf("the file has %d bytes after Open, want less than 1 MiB", n)
+	}
+	if store.Place(s) != place {
+		t.Error("the place has changed")
+	}
+	err := s.Update(t.Context(), func(tx store.Tx) error { return put(tx, "k") })
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Error(err)
+	}
+	s = open(t, dir)
+	defer s.Close()
+	if err := s.View(t.Context(), func(r store.Reader) error {
+		_, err := r.Get("a", store.Cells, []byte("k"))
+		return err
+	}); err != nil {
+		t.Errorf("what was written after the file shrank: %v", err)
+	}
+}

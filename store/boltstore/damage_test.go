@@ -162,9 +162,9 @@ func TestFlippedBitInSpaceName(t *testing.T) {
 	}
 }
 
-// TestSwappedRecords puts two sound records into each other's places.
-func TestSwappedRecords(t *testing.T) {
-	dir := writeSamples(t)
+// swapRecords puts two sound records of the samples into each other's places.
+func swapRecords(t *testing.T, dir string) {
+	t.Helper()
 	const pageHead, element = 16, 16
 	page := bytes.LastIndex(content(t, dir), []byte("\x01key-0070value-0070")) / os.Getpagesize() * os.Getpagesize()
 	f, err := os.OpenFile(fileIn(dir), os.O_RDWR, 0)
@@ -181,6 +181,11 @@ func TestSwappedRecords(t *testing.T) {
 	if err := errors.Join(errRead, errWrite, f.Close()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestSwappedRecords(t *testing.T) {
+	dir := writeSamples(t)
+	swapRecords(t, dir)
 	s := open(t, dir)
 	defer s.Close()
 	if err := s.View(t.Context(), scanSamples); err == nil || !isDamage(err) {
@@ -279,17 +284,20 @@ func rewriteSamples(tx store.Tx) error {
 	return nil
 }
 
+// freeList returns the offset of the newest list of free pages in a file.
+func freeList(file []byte) int {
+	page, header := os.Getpagesize(), 0
+	if binary.NativeEndian.Uint64(file[page+16+48:]) > binary.NativeEndian.Uint64(file[16+48:]) {
+		header = page
+	}
+	return int(binary.NativeEndian.Uint64(file[header+16+32:])) * page
+}
+
 // TestDamagedFileIsNotKept damages the list of free pages, on which bbolt
 // panics: the file must not stay locked.
 func TestDamagedFileIsNotKept(t *testing.T) {
 	dir := writeSamples(t)
-	page := os.Getpagesize()
-	file := content(t, dir)
-	header := 0
-	if binary.NativeEndian.Uint64(file[page+16+48:]) > binary.NativeEndian.Uint64(file[16+48:]) {
-		header = page
-	}
-	offset := int(binary.NativeEndian.Uint64(file[header+16+32:]))*page + 8
+	offset := freeList(content(t, dir)) + 8
 	flip(t, dir, offset, 0x10)
 	for range 2 {
 		if s, err := boltstore.Open(dir, boltstore.Options{Timeout: 1}); err == nil || !isDamage(err) {

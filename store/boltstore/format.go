@@ -56,13 +56,19 @@ func checkFormat(tx *bbolt.Tx, path string) (err error) {
 	if len(v) != 8 || crc32.Checksum(v[:4], castagnoli) != binary.BigEndian.Uint32(v[4:]) {
 		return corrupt(nil, fmt.Errorf("format record: %w", errChecksum))
 	}
-	switch version := binary.BigEndian.Uint32(v); {
-	case version > formatVersion:
-		return &store.ForeignError{Path: path, Have: fmt.Sprintf("format version %d, newer than %d", version, formatVersion), Kind: store.ErrNewer}
-	case version < formatVersion:
+	version := binary.BigEndian.Uint32(v)
+	if version < formatVersion {
 		return corrupt(nil, fmt.Errorf("format version %d was never in use", version))
 	}
-	return nil
+	return checkVersion(version, path)
+}
+
+// checkVersion returns an error about a version above this one.
+func checkVersion(version uint32, path string) error {
+	if version <= formatVersion {
+		return nil
+	}
+	return &store.ForeignError{Path: path, Have: fmt.Sprintf("format version %d, newer than %d", version, formatVersion), Kind: store.ErrNewer}
 }
 
 // A bbolt file begins with two header pages, written in turns: page 0 at even
@@ -78,11 +84,18 @@ const (
 
 // A header is what a header page says.
 type header struct {
+	pageSize    int64  // bytes
 	root        uint64 // first page of the directory of buckets
 	freelist    uint64 // first page of the list of free pages
 	end         uint64 // end of the used pages
 	transaction uint64
 }
+
+// Bounds of the size of a page, in bytes.
+const (
+	minPage = 512
+	maxPage = 1 << 20
+)
 
 // checkHeader checks both header pages and the length of the file. bbolt is
 // content with one sound page and would silently go back to the commit before.
@@ -119,7 +132,11 @@ func readHeader(f io.ReaderAt, offset int64) (header, error) {
 		return header{}, corruptAt(offset, fmt.Errorf("header: %w", errChecksum))
 	}
 	field := func(i int) uint64 { return binary.NativeEndian.Uint64(h[i:]) }
-	return header{root: field(16), freelist: field(32), end: field(40), transaction: field(48)}, nil
+	size := int64(binary.NativeEndian.Uint32(h[8:]))
+	if size < minPage || size > maxPage {
+		return header{}, corruptAt(offset, fmt.Errorf("header: pages of %d bytes", size))
+	}
+	return header{pageSize: size, root: field(16), freelist: field(32), end: field(40), transaction: field(48)}, nil
 }
 
 // inspect says what is wrong with a file that bbolt does not open, nil if its

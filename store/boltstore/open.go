@@ -24,12 +24,30 @@ const (
 )
 
 // Open opens the store in the directory path. Unless opts.ReadOnly is set, it
-// creates the directory, for its owner only, and the store.
+// creates the directory, for its owner only, and the store. A file of which
+// most can be reused is compacted if there is room for that.
 //
 // Its errors: [*store.LockedError] if another process has the store open,
 // [*store.ForeignError] if path holds something else or a newer format, and
 // [*store.CorruptError] if the file is damaged.
 func Open(path string, opts Options) (*Store, error) {
+	s, err := attach(path, opts)
+	if err == nil && s.wasteful() {
+		s, err = s.shrink(opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if opts.ReadOnly {
+		close(s.done)
+	} else {
+		go s.commitAll()
+	}
+	return s, nil
+}
+
+// attach is Open without a committer.
+func attach(path string, opts Options) (*Store, error) {
 	file := filepath.Join(path, fileName)
 	if err := prepare(path, file, opts); err != nil {
 		return nil, err
@@ -44,11 +62,6 @@ func Open(path string, opts Options) (*Store, error) {
 	}
 	if err := s.adopt(); err != nil {
 		return nil, errors.Join(err, wrap("close", db.Close()))
-	}
-	if opts.ReadOnly {
-		close(s.done)
-	} else {
-		go s.commitAll()
 	}
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package boltstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -227,8 +228,15 @@ func openImage(dir string, image []byte) (*boltstore.Store, error) {
 }
 
 // structure returns an error unless each page of a closed store's file has one
-// use, as bbolt sees it.
+// use, as bbolt sees it and as Doctor does.
 func structure(dir string) error {
+	r, err := boltstore.Doctor(context.Background(), dir, boltstore.Options{})
+	if err != nil {
+		return err
+	}
+	if !r.Sound() || r.LostBytes != 0 {
+		return fmt.Errorf("Doctor: %v", r)
+	}
 	db, err := bbolt.Open(fileIn(dir), 0o600, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true})
 	if err != nil {
 		return err
