@@ -48,6 +48,15 @@ func (k causal) Name() string { return k.name }
 // Check accepts a Put with a payload of the kind, or a bare removal where the
 // kind has them.
 func (k causal) Check(w Write) error {
+	if !w.Put && k.name == rwset.name {
+		return &WriteError{k.name, "a removal that stores nothing"}
+	}
+	return k.checkInField(w)
+}
+
+// checkInField is Check in a field of a map, where every kind has bare removals:
+// they reset the field.
+func (k causal) checkInField(w Write) error {
 	if err := k.element(w.Element); err != nil {
 		return &WriteError{k.name, err.Error()}
 	}
@@ -63,10 +72,19 @@ func (k causal) Check(w Write) error {
 		}
 		return nil
 	}
-	if len(w.Payload) != 0 || k.name == rwset.name {
-		return &WriteError{k.name, "a removal with a payload, or without one where it needs it"}
+	if len(w.Payload) != 0 {
+		return &WriteError{k.name, "a removal with a payload"}
 	}
 	return nil
+}
+
+// Reset removes every live dot of the cell.
+func (k causal) Reset(cell []byte) (op Op, needed bool, err error) {
+	live, err := k.live(cell)
+	if err != nil {
+		return Op{}, false, err
+	}
+	return Op{Seen: live.Dots()}, live.Len() > 0, nil
 }
 
 // Join removes what the writer had seen and stores what it put.

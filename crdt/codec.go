@@ -106,38 +106,6 @@ func readRows[T comparable](r *varint.Reader) ([]T, error) {
 	return elements, nil
 }
 
-// appendDots appends the column of the dots' origins, as indexes into the
-// ascending origins of seen, and the column of their sequence numbers.
-func appendDots(dst []byte, seen *merge.Context, dots []merge.Dot) []byte {
-	index := make(map[merge.Origin]uint64)
-	for i, o := range seen.Origins() {
-		index[o] = uint64(i)
-	}
-	for _, d := range dots {
-		dst = binary.AppendUvarint(dst, index[d.Origin])
-	}
-	for _, d := range dots {
-		dst = binary.AppendUvarint(dst, d.Seq)
-	}
-	return dst
-}
-
-// readDots reads n dots. The caller has checked n against the input.
-func readDots(r *varint.Reader, seen *merge.Context, n int) []merge.Dot {
-	origins, dots := seen.Origins(), make([]merge.Dot, n)
-	for i := range dots {
-		if at := r.Uvarint(); at < uint64(len(origins)) {
-			dots[i].Origin = origins[at]
-		} else {
-			r.Fail("an origin beyond the table")
-		}
-	}
-	for i := range dots {
-		dots[i].Seq = r.Uvarint()
-	}
-	return dots
-}
-
 // readCounts reads for each of n elements its number of dots, at least 1, and
 // returns them with their sum, which is at most the length of the input.
 func readCounts(r *varint.Reader, n int) (counts []int, total int) {

@@ -257,7 +257,7 @@ func ExampleKind() {
 
 func ExampleBuiltin() {
 	fmt.Println(crdt.Builtin().Names())
-	// Output: [gset lww lwwmap lwwset lwwset-remove mvregister orset pncounter pnset rwset twopset uset]
+	// Output: [gset lww lwwmap lwwset lwwset-remove mvregister ormap orset pncounter pnset rwset twopset uset]
 }
 
 // The share of one origin, as a counter keeps it.

@@ -100,12 +100,14 @@ func (e *CellError) Unwrap() error { return e.Err }
 type Kinds map[string]Kind
 
 // Builtin returns the kinds of this package in a map of the caller's own, to
-// which it may add its own kinds.
+// which it may add its own kinds. They are those that a field of a map can have.
 func Builtin() Kinds {
-	return NewKinds(
+	kinds := NewKinds(
 		GSetKind, TwoPSetKind, ORSetKind, RWSetKind, PNCounterKind, LWWKind, MVKind,
 		USetKind, LWWSetKind, RemoveBiasedLWWSetKind, PNSetKind, LWWMapKind,
 	)
+	kinds[mapName] = NewMapKind(kinds)
+	return kinds
 }
 
 // NewKinds returns the set of the kinds given.

@@ -43,7 +43,7 @@ func drop(d merge.Dot, seen ...merge.Dot) crdt.Write {
 
 func TestKindNames(t *testing.T) {
 	want := []string{
-		"gset", "lww", "lwwmap", "lwwset", "lwwset-remove", "mvregister", "orset", "pncounter", "pnset", "rwset", "twopset", "uset",
+		"gset", "lww", "lwwmap", "lwwset", "lwwset-remove", "mvregister", "ormap", "orset", "pncounter", "pnset", "rwset", "twopset", "uset",
 	}
 	if got := allKinds.Names(); len(got) != len(want) {
 		t.Fatalf("Builtin has %v, want %v", got, want)

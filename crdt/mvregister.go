@@ -1,9 +1,9 @@
 package crdt
 
 import (
-	"encoding/binary"
 	"iter"
 
+	"github.com/joinery-crdt/joinery/internal/varint"
 	"github.com/joinery-crdt/joinery/merge"
 )
 
@@ -97,45 +97,35 @@ func (r *MVRegister[T]) MarshalBinary() ([]byte, error) { return r.AppendBinary(
 
 // AppendBinary appends the form of MarshalBinary to dst.
 func (r *MVRegister[T]) AppendBinary(dst []byte) ([]byte, error) {
-	body, err := appendContext(nil, r.Context())
-	if err != nil {
-		return nil, err
-	}
-	cell := r.values.At(struct{}{})
-	var values [][]byte
-	for e := range cell.All() {
-		values = append(values, e.Value)
-	}
-	body = binary.AppendUvarint(body, uint64(len(values)))
-	body = appendDots(body, r.Context(), cell.Dots())
-	body = appendBlobs(body, len(values), func(i int) []byte { return values[i] })
-	return appendEnvelope(dst, MVKind.Name(), body)
+	return appendStored(dst, r)
 }
 
 // UnmarshalBinary replaces the receiver by what b holds. It accepts what
 // MarshalBinary writes and nothing else: the error is a [*merge.FormatError] or
 // a [*ValueError], and then the receiver is unchanged. It does not retain b.
 func (r *MVRegister[T]) UnmarshalBinary(b []byte) error {
-	body, err := openEnvelope(MVKind.Name(), b)
+	var read MVRegister[T]
+	if err := readStored(b, &read); err != nil {
+		return err
+	}
+	r.values = read.values
+	return nil
+}
+
+func (r *MVRegister[T]) appendStore(dst []byte, t *dotTable) ([]byte, error) {
+	return appendBlobFun(dst, r.values.At(struct{}{}), t), nil
+}
+
+func (r *MVRegister[T]) readStore(body *varint.Reader, t *dotTable) error {
+	read, err := readBlobFun(body, t)
 	if err != nil {
 		return err
 	}
-	seen := merge.ReadContext(body)
-	dots := readDots(body, seen, body.Count(4))
-	values := readBlobs(body, len(dots))
-	cells := make(map[struct{}]merge.DotFun[[]byte])
-	if len(dots) > 0 {
-		cells[struct{}{}] = makeCell(body, dots, values)
-	}
-	restored, err := restore(body, cells, seen)
-	if err != nil {
-		return err
-	}
-	for _, b := range values {
-		if err := checkContent[T](b); err != nil {
+	for e := range read.At(struct{}{}).All() {
+		if err := checkContent[T](e.Value); err != nil {
 			return err
 		}
 	}
-	r.values = *restored
+	r.values = *read
 	return nil
 }

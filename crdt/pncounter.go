@@ -114,9 +114,14 @@ func (c *PNCounter) MarshalBinary() ([]byte, error) { return c.AppendBinary(nil)
 
 // AppendBinary appends the form of MarshalBinary to dst.
 func (c *PNCounter) AppendBinary(dst []byte) ([]byte, error) {
+	return appendEnvelope(dst, PNCounterKind.Name(), c.appendShares(nil))
+}
+
+// appendShares appends the body of the binary form.
+func (c *PNCounter) appendShares(body []byte) []byte {
 	shares := maps.Collect(c.shares.All())
 	origins := slices.SortedFunc(maps.Keys(shares), merge.Origin.Compare)
-	body := binary.AppendUvarint(nil, uint64(len(origins)))
+	body = binary.AppendUvarint(body, uint64(len(origins)))
 	for _, o := range origins {
 		body = append(body, o[:]...)
 	}
@@ -125,7 +130,7 @@ func (c *PNCounter) AppendBinary(dst []byte) ([]byte, error) {
 			body = binary.AppendUvarint(body, *shares[o].columns()[column])
 		}
 	}
-	return appendEnvelope(dst, PNCounterKind.Name(), body)
+	return body
 }
 
 // UnmarshalBinary replaces the receiver by what b holds. It accepts what
@@ -136,6 +141,11 @@ func (c *PNCounter) UnmarshalBinary(b []byte) error {
 	if err != nil {
 		return err
 	}
+	return c.readShares(r)
+}
+
+// readShares replaces the receiver by what appendShares wrote, to the end of r.
+func (c *PNCounter) readShares(r *varint.Reader) error {
 	origins := make([]merge.Origin, r.Count(len(merge.Origin{})+shareColumns))
 	for i := range origins {
 		copy(origins[i][:], r.Fixed(len(origins[i])))

@@ -96,7 +96,7 @@ func (s *RWSet[T]) MarshalBinary() ([]byte, error) { return s.AppendBinary(nil) 
 
 // AppendBinary appends the form of MarshalBinary to dst.
 func (s *RWSet[T]) AppendBinary(dst []byte) ([]byte, error) {
-	body, err := appendDotMap(nil, &s.dots, func(b []byte, p polarity) []byte { return append(b, byte(p)) })
+	body, err := appendDotMap(nil, &s.dots, appendPolarity)
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +118,8 @@ func (s *RWSet[T]) UnmarshalBinary(b []byte) error {
 	s.dots = *dots
 	return nil
 }
+
+func appendPolarity(dst []byte, p polarity) []byte { return append(dst, byte(p)) }
 
 func readPolarity(r *varint.Reader) polarity {
 	p := polarity(r.Byte())

@@ -55,7 +55,13 @@ func (m *DotMap[K, V]) PutOver(o Origin, k K, v V, old func(V) bool) *DotMap[K, 
 // Drop removes what the receiver holds at key k, as origin o, and returns the
 // delta.
 func (m *DotMap[K, V]) Drop(o Origin, k K) *DotMap[K, V] {
-	delta := m.supersede(m.seen.Next(o), k, func(V) bool { return true })
+	return m.DropOld(o, k, func(V) bool { return true })
+}
+
+// DropOld removes those values that the receiver holds at key k of which old
+// reports true, as origin o, and returns the delta.
+func (m *DotMap[K, V]) DropOld(o Origin, k K, old func(V) bool) *DotMap[K, V] {
+	delta := m.supersede(m.seen.Next(o), k, old)
 	m.Merge(delta)
 	return delta
 }

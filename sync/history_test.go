@@ -39,6 +39,12 @@ func (r *replica) randomOp(rng *rand.Rand, s *replicaSpace) crdtsync.CellOp {
 		key.Element = string(r.origin[:])
 	case "pnset":
 		key.Element += string(r.origin[:])
+	case "ormap":
+		field, err := crdt.AppendField(nil, rng.IntN(2), "orset")
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		key.Element = string(field) + key.Element
 	}
 	stored, _ := key.AppendBinary(nil)
 	op, err := randomWrite(rng, kind, s.cells[string(stored)])
@@ -80,7 +86,7 @@ func randomWrite(rng *rand.Rand, kind string, cell []byte) (crdt.Op, error) {
 			return crdt.Supersede(cell, false, nil)
 		}
 		return crdt.Supersede(cell, true, value)
-	case "orset":
+	case "orset", "ormap":
 		return crdt.Supersede(cell, rng.IntN(3) > 0, nil)
 	case "rwset":
 		return crdt.Supersede(cell, true, [][]byte{crdt.Added, crdt.Removed}[rng.IntN(2)])

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -267,6 +268,10 @@ func (st *Stage) apply(c *Change) error {
 			return err
 		}
 		after, err := st.join(kind, target, c, op)
+		if errors.Is(err, crdt.ErrUnknownKind) {
+			unread++
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -295,7 +300,9 @@ func (st *Stage) join(kind crdt.Kind, target *cell, c *Change, op *CellOp) ([]by
 	w := c.write(op)
 	st.element = append(st.element[:0], op.Cell.Element...)
 	w.Element = st.element
-	if err := kind.Check(w); err != nil {
+	if err := kind.Check(w); errors.Is(err, crdt.ErrUnknownKind) {
+		return nil, err
+	} else if err != nil {
 		return nil, rejected(c, err)
 	}
 	state, err := kind.Join(target.after, st, w)

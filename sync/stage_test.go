@@ -362,7 +362,7 @@ func TestUnreadKinds(t *testing.T) {
 	unread := uint64(0)
 	for _, change := range a.space("s").log {
 		for _, op := range change.Ops {
-			if op.Cell.Kind == "orset" || op.Cell.Kind == "lww" {
+			if op.Cell.Kind == "orset" || op.Cell.Kind == "lww" || op.Cell.Kind == "ormap" { // of orsets
 				unread++
 			}
 		}
