@@ -92,6 +92,46 @@ var plants = map[string][]func(*testing.T){
 			return r.Set(crdt.Stamp{Time: c.Time}, c.N)
 		}),
 	},
+	"USet": {
+		planted("a remove is not sent", uset, func(s *crdt.USet[string], c crdttest.Change) (*crdt.USet[string], error) {
+			if c.Verb == "remove" {
+				return s.Clone(), nil
+			}
+			return uset.Apply(s, c)
+		}),
+	},
+	"LWWSet": {
+		planted("a remove is stamped too late", lwwSet, func(s *crdt.LWWSet[string], c crdttest.Change) (*crdt.LWWSet[string], error) {
+			if c.Verb == "remove" {
+				return s.Remove(c.Time+1, c.Element)
+			}
+			return s.Add(c.Time, c.Element)
+		}),
+	},
+	"RemoveBiasedLWWSet": {
+		planted("an add is stamped too late", removeBiased, func(s *crdt.RemoveBiasedLWWSet[string], c crdttest.Change) (*crdt.RemoveBiasedLWWSet[string], error) {
+			if c.Verb == "add" {
+				return s.Add(c.Time+1, c.Element)
+			}
+			return s.Remove(c.Time, c.Element)
+		}),
+	},
+	"PNSet": {
+		planted("a remove of what is absent does nothing", pnSet, func(s *crdt.PNSet[string], c crdttest.Change) (*crdt.PNSet[string], error) {
+			if c.Verb == "remove" && !s.Has(c.Element) {
+				return &crdt.PNSet[string]{}, nil
+			}
+			return pnSet.Apply(s, c)
+		}),
+	},
+	"LWWMap": {
+		planted("a delete of what is absent does nothing", lwwMap, func(m *crdt.LWWMap[string, int64], c crdttest.Change) (*crdt.LWWMap[string, int64], error) {
+			if _, ok := m.Get(c.Element); c.Verb == "delete" && !ok {
+				return &crdt.LWWMap[string, int64]{}, nil
+			}
+			return lwwMap.Apply(m, c)
+		}),
+	},
 	"MVRegister": {
 		planted("a clear does nothing", mvRegister, func(r *crdt.MVRegister[int64], c crdttest.Change) (*crdt.MVRegister[int64], error) {
 			if c.Verb == "clear" {

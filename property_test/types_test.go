@@ -45,6 +45,11 @@ func types() []replicated {
 		describe("PNCounter", pnCounter, pnCounterKind),
 		describe("LWWRegister", lwwRegister, lwwKind),
 		describe("MVRegister", mvRegister, mvKind),
+		describe("USet", uset, usetKind),
+		describe("LWWSet", lwwSet, lwwSetKind),
+		describe("RemoveBiasedLWWSet", removeBiased, removeBiasedKind),
+		describe("PNSet", pnSet, pnSetKind),
+		describe("LWWMap", lwwMap, lwwMapKind),
 	}
 }
 
