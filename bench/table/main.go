@@ -2,11 +2,13 @@
 // prints ratios: absolute times are of the machine it runs on.
 //
 //	go -C bench run ./table
+//	go -C bench run ./table -only orset
 package main
 
 import (
 	"context"
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,7 +33,19 @@ var (
 )
 
 func main() {
+	only := flag.String("only", "", "the part to measure: general or orset")
+	n := flag.Int("n", 1_000_000, "elements of a large set")
+	flag.Parse()
 	fmt.Printf("%s %s/%s, %d CPUs\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	if *only == "" || *only == "general" {
+		general()
+	}
+	if *only == "" || *only == "orset" {
+		orsetGoals(*n)
+	}
+}
+
+func general() {
 	fmt.Printf("%-52s %12s %12s %8s\n", "what", "this", "baseline", "ratio")
 	const n = 100_000
 	row("OR-set: add, 100 k keys / Go map insert", perOp(addAll(n), n), perOp(mapAll(n), n), "ns")

@@ -45,9 +45,9 @@ func (s *slots) add(p place) uint32 {
 	case last < 0:
 		s.groups, s.bases = append(s.groups, make([]slot, 0, 32)), append(s.bases, p)
 	case len(s.groups[last]) < cap(s.groups[last]):
-	case last == 0 && len(s.groups[0]) < groupSize:
-		grown := make([]slot, 0, min(groupSize, 2*len(s.groups[0])))
-		s.groups[0] = append(grown, s.groups[0]...)
+	case len(s.groups[last]) < groupSize:
+		grown := make([]slot, 0, min(groupSize, 2*len(s.groups[last])))
+		s.groups[last] = append(grown, s.groups[last]...)
 		s.moves++
 	default:
 		s.groups, s.bases = append(s.groups, make([]slot, 0, groupSize)), append(s.bases, p)

@@ -188,6 +188,28 @@ func TestTableAgainstMap(t *testing.T) {
 	}
 }
 
+// More keys than are kept together, in copies that go on alone.
+func TestTableOfManyKeys(t *testing.T) {
+	a := newTwin()
+	for i := range 30_000 {
+		a.put(origin(i%3), word(i))
+		if i%7 == 0 {
+			a.drop(origin(2), word(i/2))
+		}
+		if i%5_000 == 4_999 {
+			b := a.clone()
+			b.put(origin(5), "b")
+			if problem := b.differs(); problem != "" {
+				t.Fatalf("a clone at %d: %s", i, problem)
+			}
+			a = a.clone()
+		}
+	}
+	if problem := cmp.Or(a.differs(), a.miscoded()); problem != "" {
+		t.Error(problem)
+	}
+}
+
 // Re-adding and removing for a long time, with a key that stays.
 func TestTableStaysSmall(t *testing.T) {
 	w := newTwin()
