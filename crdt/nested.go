@@ -139,6 +139,22 @@ func (s *ORSet[T]) readStore(r *varint.Reader, t *dotTable) (err error) {
 	return err
 }
 
+func (s *USet[T]) store() store { return dotStore[T, struct{}]{&s.dots} }
+
+func (s *USet[T]) under(seen *merge.Context) *USet[T] {
+	return &USet[T]{*underContext(&s.dots, seen)}
+}
+
+func (s *USet[T]) typeName() string { return USetKind.Name() }
+
+func (s *USet[T]) appendStore(dst []byte, t *dotTable) ([]byte, error) {
+	return appendCells(dst, &s.dots, t, func(b []byte, _ struct{}) []byte { return b })
+}
+
+func (s *USet[T]) readStore(r *varint.Reader, t *dotTable) error {
+	return readInto(&s.dots, r, t, func(*varint.Reader) struct{} { return struct{}{} })
+}
+
 func (s *RWSet[T]) store() store { return dotStore[T, polarity]{&s.dots} }
 
 func (s *RWSet[T]) under(seen *merge.Context) *RWSet[T] {

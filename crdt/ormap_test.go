@@ -243,7 +243,7 @@ func TestMapRemovalHasDot(t *testing.T) {
 // is looked at.
 func TestMapForgetsRemovedFields(t *testing.T) {
 	var m nestedMap
-	var empty = mustMarshal(t, &nestedMap{})
+	empty := mustMarshal(t, &nestedMap{})
 	for i := range 100 {
 		f := fmt.Sprint(i)
 		if _, err := m.Apply(f, func(inner *setMap) (*setMap, error) { return addTo(t, inner, originA, f, f), nil }); err != nil {

@@ -1,8 +1,6 @@
 package object
 
 import (
-	"iter"
-
 	"github.com/joinery-crdt/joinery/crdt"
 )
 
@@ -12,6 +10,9 @@ type Ref struct {
 	key    string
 	kind   string // of the object that holds the cells
 	prefix string // of its cells; not empty in a field of a map
+
+	maps *crdt.MapKind // of the map that the field is in
+	err  error         // why there is no such field
 }
 
 // NewRef refers to the object of that key and kind.
@@ -24,63 +25,23 @@ func (r Ref) Object() Object { return Object{r.key, r.kind} }
 // Reader returns what the reference names, to be read.
 func (r Ref) Reader(s Space) Reader {
 	o := s.Reader(r.key, r.kind)
-	if r.prefix == "" {
+	switch {
+	case r.err != nil:
+		return noField{r.err}
+	case r.prefix == "":
 		return o
 	}
-	return fieldReader{o, r.prefix}
+	return fieldReader{o, r.prefix, r.maps}
 }
 
 // Writer returns what the reference names, to be written.
 func (r Ref) Writer(tx Tx) Writer {
 	o := tx.Writer(r.key, r.kind)
-	if r.prefix == "" {
+	switch {
+	case r.err != nil:
+		return noFieldWriter{o, noField{r.err}}
+	case r.prefix == "":
 		return o
 	}
-	return fieldWriter{o, r.prefix}
-}
-
-// fieldReader reads the cells of an object that share a prefix, without it.
-type fieldReader struct {
-	object Reader
-	prefix string
-}
-
-func (f fieldReader) Cell(element string) ([]byte, error) { return f.object.Cell(f.prefix + element) }
-
-func (f fieldReader) Cells(prefix string) iter.Seq2[Cell, error] {
-	return cellsWithin(f.object, f.prefix, prefix)
-}
-
-// fieldWriter writes the cells of an object that share a prefix.
-type fieldWriter struct {
-	Writer
-	prefix string
-}
-
-func (f fieldWriter) Cell(element string) ([]byte, error) { return f.Writer.Cell(f.prefix + element) }
-
-func (f fieldWriter) Cells(prefix string) iter.Seq2[Cell, error] {
-	return cellsWithin(f.Writer, f.prefix, prefix)
-}
-
-func (f fieldWriter) Before(element string) ([]byte, error) {
-	return f.Writer.Before(f.prefix + element)
-}
-
-func (f fieldWriter) Write(element string, op crdt.Op) error {
-	return f.Writer.Write(f.prefix+element, op)
-}
-
-// cellsWithin yields the cells of a field, named as in the field.
-func cellsWithin(o Reader, field, prefix string) iter.Seq2[Cell, error] {
-	return func(yield func(Cell, error) bool) {
-		for c, err := range o.Cells(field + prefix) {
-			if err == nil {
-				c.Element = c.Element[len(field):]
-			}
-			if !yield(c, err) {
-				return
-			}
-		}
-	}
+	return fieldWriter{o, fieldReader{o, r.prefix, r.maps}}
 }

@@ -54,6 +54,10 @@ func PNSet[T any](key string) object.PNSet[T] { return object.NewPNSet[T](key) }
 // wins.
 func LWWMap[K, V any](key string) object.LWWMap[K, V] { return object.NewLWWMap[K, V](key) }
 
+// ORMap refers to the map under key, whose fields hold objects of any kind:
+// [object.At] refers to them.
+func ORMap[K any](key string) object.ORMap[K] { return object.NewORMap[K](key) }
+
 // Reader returns the object of that key and kind, for typed references.
 func (v *View) Reader(key, kind string) object.Reader {
 	return viewObject{v, Object{Key: key, Kind: kind}}
