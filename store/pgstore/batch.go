@@ -89,7 +89,9 @@ func (s *Store) queueWrites(batch *pgx.Batch, tx *overlay.Tx, order map[string]i
 			b.heads[name]++
 			log = append(log, e)
 		default:
-			b.heads[name] += 0
+			if !s.known[name] {
+				b.heads[name] += 0
+			}
 			b.put(e)
 		}
 	}
@@ -132,6 +134,21 @@ func (b *builder) remove(e overlay.Entry) {
 	r.remove(e)
 	if r.full() {
 		b.flushGone(t)
+	}
+}
+
+// maxKnown bounds Store.known.
+const maxKnown = 10_000
+
+// learn notes the spaces of a group that was committed.
+func (s *Store) learn(tx *overlay.Tx) {
+	if len(s.known) > maxKnown {
+		clear(s.known)
+	}
+	for e := range tx.Entries() {
+		if name := e.Key().Space(); !e.Deleted() && !s.known[string(name)] {
+			s.known[string(name)] = true
+		}
 	}
 }
 

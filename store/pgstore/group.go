@@ -160,6 +160,7 @@ func (s *Store) finish(g *group) {
 	case errors.Is(g.err, store.ErrUncertain) || errors.Is(g.err, store.ErrLocked):
 		s.queue.Refuse(g.err)
 	case g.err == nil && g.tx.Len() > 0:
+		s.learn(g.tx)
 		s.commits.Add(1)
 		s.bell.ring()
 		s.notifier.notify()

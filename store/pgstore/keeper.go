@@ -171,8 +171,11 @@ type notifier struct {
 	ended  chan struct{}
 }
 
-// notifyPause is the time between two notifications.
-const notifyPause = 20 * time.Millisecond
+// The time between two notifications, and where nobody else writes.
+const (
+	notifyPause      = 20 * time.Millisecond
+	notifyPauseAlone = 250 * time.Millisecond
+)
 
 // notify asks for a notification.
 func (n *notifier) notify() {
@@ -199,6 +202,10 @@ func (n *notifier) stop() {
 
 func (n *notifier) run(ctx context.Context) {
 	defer close(n.ended)
+	pause := notifyPauseAlone
+	if n.s.opts.Shared {
+		pause = notifyPause
+	}
 	for {
 		select {
 		case <-n.wake:
@@ -206,7 +213,7 @@ func (n *notifier) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		_ = wait(ctx, notifyPause)
+		_ = wait(ctx, pause)
 		select {
 		case <-ctx.Done():
 			if len(n.wake) > 0 {
@@ -221,7 +228,7 @@ func (n *notifier) run(ctx context.Context) {
 // tell notifies once. It is a hint: that it is lost at a crash does no harm,
 // nor that it does not arrive.
 func (n *notifier) tell() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := n.s.limited()
 	defer cancel()
 	conn, err := n.s.pool.Acquire(ctx)
 	if err != nil {

@@ -95,8 +95,9 @@ type Store struct {
 	closing error          // result of once
 
 	queue  *turn.Queue[group]
-	writer writer        // used by the member whose turn it is, and by the committer
-	done   chan struct{} // closed when the committer has ended
+	writer writer          // used by the member whose turn it is, and by the committer
+	known  map[string]bool // spaces that the server knows; the committer's
+	done   chan struct{}   // closed when the committer has ended
 
 	bell     bell
 	keeper   keeper

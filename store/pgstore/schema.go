@@ -121,11 +121,23 @@ func (p place) step(ctx context.Context, tx pgx.Tx, v int) error {
 	}
 	note := "UPDATE {schema}.format SET version = %d"
 	if v == 1 {
-		text = append([]byte("CREATE SCHEMA IF NOT EXISTS {schema};\n"), text...)
+		if err := p.createSchema(ctx, tx); err != nil {
+			return err
+		}
 		note = "INSERT INTO {schema}.format VALUES (%d)"
 	}
 	sql := string(text) + "\n;" + fmt.Sprintf(note, v)
 	_, err = tx.Exec(ctx, strings.ReplaceAll(sql, "{schema}", p.quoted()), pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+// createSchema makes the schema unless somebody with more rights has done so.
+func (p place) createSchema(ctx context.Context, tx pgx.Tx) error {
+	var exists bool
+	err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", p.schema).Scan(&exists)
+	if err == nil && !exists {
+		_, err = tx.Exec(ctx, "CREATE SCHEMA "+p.quoted())
+	}
 	return err
 }
 

@@ -74,9 +74,8 @@ func (w *writer) drop() {
 	w.conn, w.inside = nil, false
 }
 
-// begin queues the statements that begin the next group.
-func (w *writer) begin(b *pgx.Batch) {
-	b.Queue("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE")
+// enterWith queues the statement that begins the next group.
+func (w *writer) enterWith(b *pgx.Batch) {
 	b.Queue(w.s.sql.enter, w.s.place.key("turn"), w.id, w.fence, w.groups+1)
 }
 
@@ -101,7 +100,8 @@ func (w *writer) enter() error {
 			return w.s.place.describe("connect", err)
 		}
 		b := &pgx.Batch{}
-		w.begin(b)
+		b.Queue("BEGIN")
+		w.enterWith(b)
 		if err = w.send(ctx, b); err == nil {
 			w.inside = true
 			return nil
@@ -162,14 +162,17 @@ func (w *writer) commit(queue func(*pgx.Batch)) error {
 	}
 }
 
-// sendCommit sends the rest of a group, or all of it if it has not begun.
+// sendCommit sends the rest of a group, or all of it if it has not begun: the
+// server makes one transaction of a batch.
 func (w *writer) sendCommit(ctx context.Context, queue func(*pgx.Batch)) error {
 	b := &pgx.Batch{}
 	if !w.inside {
-		w.begin(b)
+		w.enterWith(b)
 	}
 	queue(b)
-	b.Queue("COMMIT")
+	if w.inside {
+		b.Queue("COMMIT")
+	}
 	return w.send(ctx, b)
 }
 

@@ -141,15 +141,30 @@ func (s *Server) answers() bool {
 
 // URL returns a connection string for a database.
 func (s *Server) URL() string {
-	q := url.Values{"host": {s.dir}, "user": {user}}
+	return URL(s.dir)
+}
+
+// URL returns a connection string for a server whose socket is in dir.
+func URL(dir string) string {
+	q := url.Values{"host": {dir}, "user": {user}}
 	return "postgres:///" + user + "?" + q.Encode()
 }
 
 // Kill ends the server as a power cut ends it, for Run to start it again.
 func (s *Server) Kill() error { return s.end(os.Kill) }
 
-// Restart stops the server in an orderly way and starts it again.
-func (s *Server) Restart() error { return errors.Join(s.end(os.Interrupt), s.Run()) }
+// Restart stops the server in an orderly way and starts it again, with settings
+// of the form name=value besides those of Start.
+func (s *Server) Restart(settings ...string) error {
+	err := s.end(os.Interrupt)
+	kept := s.settings
+	s.settings = append(kept[:len(kept):len(kept)], settings...)
+	defer func() { s.settings = kept }()
+	return errors.Join(err, s.Run())
+}
+
+// Socket returns the directory and the name in it of the server's socket.
+func (s *Server) Socket() (dir, name string) { return s.dir, ".s.PGSQL.5432" }
 
 // Stop ends the server and removes its directory.
 func (s *Server) Stop() error { return errors.Join(s.end(os.Interrupt), os.RemoveAll(s.dir)) }
