@@ -9,7 +9,7 @@ import (
 
 	"github.com/joinery-crdt/joinery/store"
 	"github.com/joinery-crdt/joinery/store/pgstore"
-	"github.com/joinery-crdt/joinery/store/pgstore/internal/pgtest"
+	"github.com/joinery-crdt/joinery/internal/pgtest"
 )
 
 // victim starts a server that the test may harm.

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/joinery-crdt/joinery/store"
 	"github.com/joinery-crdt/joinery/store/pgstore"
-	"github.com/joinery-crdt/joinery/store/pgstore/internal/pgtest"
+	"github.com/joinery-crdt/joinery/internal/pgtest"
 	"github.com/joinery-crdt/joinery/store/storetest"
 )
 

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/joinery-crdt/joinery/store/pgstore/internal/pgtest"
+	"github.com/joinery-crdt/joinery/internal/pgtest"
 )
 
 // A fault is what a proxy does with the next bytes of a connection on which

@@ -11,6 +11,7 @@ import (
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/store"
+	"github.com/joinery-crdt/joinery/store/pgstore"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 	"github.com/joinery-crdt/joinery/sync/node"
 	"github.com/joinery-crdt/joinery/sync/wire"
@@ -37,6 +38,7 @@ var causes = []struct {
 	{node.ErrClosed, v1.ShuttingDown, "try again when the daemon runs"},
 	{store.ErrClosed, v1.ShuttingDown, "try again when the daemon runs"},
 	{store.ErrUncertain, v1.StoreFailed, "check the disk, then restart the daemon; nothing that was acknowledged is lost"},
+	{pgstore.ErrUnavailable, v1.StoreFailed, "nothing was written; try again when the database can be reached"},
 	{store.ErrReadOnly, v1.StoreFailed, "make room on the disk"},
 }
 

@@ -22,6 +22,7 @@ import (
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/store"
+	"github.com/joinery-crdt/joinery/store/pgstore"
 )
 
 // app is what all commands share: the flags that each of them has.
@@ -146,6 +147,8 @@ var causes = []struct {
 	{store.ErrLocked, exit.Storage},
 	{store.ErrForeign, exit.Storage},
 	{store.ErrNewer, exit.Storage},
+	{pgstore.ErrUnavailable, exit.Unreachable},
+	{pgstore.ErrUnsupported, exit.Storage},
 	{daemon.ErrExposed, exit.Usage},
 	{daemon.ErrAddress, exit.Usage},
 	{jsonvalue.ErrJSON, exit.Usage},

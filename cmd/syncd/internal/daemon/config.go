@@ -21,6 +21,9 @@ type Config struct {
 	Listen string // host:port, DefaultListen if empty; port 0 is any free one
 	// Name is what people call the device, the host's name if empty.
 	Name string
+	// Postgres is the connection string of the PostgreSQL database that holds
+	// the store. If it is empty, the store is in Dir.
+	Postgres string
 	// Peers are connected to while this daemon runs, besides those added
 	// through the API.
 	Peers []string

@@ -12,9 +12,12 @@ import (
 	"time"
 
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/api"
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/objects"
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/peers"
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
+	"github.com/joinery-crdt/joinery/store"
 	"github.com/joinery-crdt/joinery/store/boltstore"
+	"github.com/joinery-crdt/joinery/store/pgstore"
 	"github.com/joinery-crdt/joinery/sync/node"
 )
 
@@ -77,7 +80,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 }
 
 func (d *Daemon) openNode(ctx context.Context) error {
-	st, err := boltstore.Open(d.cfg.Dir.Store(), boltstore.Options{})
+	st, err := d.openStore(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,6 +89,13 @@ func (d *Daemon) openNode(ctx context.Context) error {
 		return errors.Join(err, st.Close())
 	}
 	return nil
+}
+
+func (d *Daemon) openStore(ctx context.Context) (store.Store, error) {
+	if d.cfg.Postgres == "" {
+		return boltstore.Open(d.cfg.Dir.Store(), boltstore.Options{})
+	}
+	return pgstore.Open(ctx, d.cfg.Postgres, pgstore.Options{Describe: objects.Describe})
 }
 
 func (d *Daemon) serveAPI() {
