@@ -7,9 +7,10 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/joinery-crdt/joinery/internal/pgtest"
 	"github.com/joinery-crdt/joinery/store"
 	"github.com/joinery-crdt/joinery/store/pgstore"
-	"github.com/joinery-crdt/joinery/internal/pgtest"
 )
 
 // victim starts a server that the test may harm.
@@ -165,6 +166,7 @@ func TestRestartedServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	awaitLock(t, v)
 	if _, err := pgstore.Open(t.Context(), v.URL(), pgstore.Options{}); !errors.Is(err, store.ErrLocked) {
 		t.Errorf("Open beside a store whose server was restarted = %v, want ErrLocked", err)
 	}
@@ -173,5 +175,22 @@ func TestRestartedServer(t *testing.T) {
 	}
 	if err := put(t, s, "k", nothing); !errors.Is(err, pgstore.ErrUnsupported) {
 		t.Errorf("an Update when the server has come back with fsync=off = %v, want ErrUnsupported", err)
+	}
+}
+
+// awaitLock waits until a store has locked itself on a server. After a restart
+// whoever comes first has the lock.
+func awaitLock(t *testing.T, v *pgtest.Server) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), v.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for held := false; !held; {
+		err := conn.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted)").Scan(&held)
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

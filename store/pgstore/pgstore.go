@@ -16,7 +16,8 @@
 //   - A store belongs to one process at a time unless all open it with
 //     Options.Shared. One that lost it, because it could not reach the server
 //     for a while, writes nothing any more and gets an error that is
-//     [store.ErrLocked].
+//     [store.ErrLocked]. After a restart of the server, who comes first has
+//     the store.
 //   - After a lost connection the store connects again. When the answer to a
 //     commit was lost it asks the server how the commit ended. Only if it gets
 //     no answer within Options.Timeout is the error [store.ErrUncertain].

@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/joinery-crdt/joinery/internal/pgtest"
 	"github.com/joinery-crdt/joinery/store"
 	"github.com/joinery-crdt/joinery/store/pgstore"
-	"github.com/joinery-crdt/joinery/internal/pgtest"
 	"github.com/joinery-crdt/joinery/store/storetest"
 )
 
