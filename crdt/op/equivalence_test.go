@@ -227,6 +227,10 @@ func TestFormsAgree(t *testing.T) {
 		"lwwset-remove": equivalent(removeBiasedSets),
 		"pnset":         equivalent(pnSets),
 		"lwwmap":        equivalent(lwwMaps),
+
+		"ormap":             equivalent(setMaps),
+		"ormap of counters": equivalent(counterMaps),
+		"ormap of maps":     equivalent(nestedMaps),
 	} {
 		t.Run(name, test)
 	}
