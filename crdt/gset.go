@@ -19,12 +19,12 @@ type GSet[T comparable] struct {
 	elements map[T]struct{}
 }
 
-// Add adds v and returns the delta: v alone, or nothing if v was there.
+// Add adds v and returns the delta: v alone, also if v was there, since in the
+// field of a map that add survives a removal which has seen only the first.
 func (s *GSet[T]) Add(v T) *GSet[T] {
+	s.insert(v)
 	delta := &GSet[T]{}
-	if s.insert(v) {
-		delta.insert(v)
-	}
+	delta.insert(v)
 	return delta
 }
 

@@ -60,6 +60,7 @@ func columns(t *testing.T) []column {
 		{"delta", played(func(typ replicated) run { return with(typ.state, crdttest.Unordered) })},
 		{"operation", played(func(typ replicated) run { return typ.operations })},
 		{"cells", played(func(typ replicated) run { return with(typ.cells, crdttest.Unordered) })},
+		{"nested", played(func(typ replicated) run { return typ.nested })},
 		{"laws", played(func(typ replicated) run { return with(typ.state, crdttest.Lawful) })},
 		{"specification", func(typ replicated) (string, error) {
 			if _, err := played(func(typ replicated) run { return typ.together })(typ); err != nil {

@@ -124,6 +124,21 @@ var plants = map[string][]func(*testing.T){
 			return pnSet.Apply(s, c)
 		}),
 	},
+	"ORMap": {
+		planted("a removal of a field is not sent", orMap, func(m *stringSets, c crdttest.Change) (*stringSets, error) {
+			if c.Verb == "drop" {
+				m.Remove(c.Origin, c.Element)
+				return &stringSets{}, nil
+			}
+			return orMap.Apply(m, c)
+		}),
+		planted("a removal of a field removes the elements of its set", orMap, func(m *stringSets, c crdttest.Change) (*stringSets, error) {
+			if c.Verb == "drop" && m.Has(c.Element) {
+				return orMap.Apply(m, crdttest.Change{Origin: c.Origin, Verb: "remove", Element: c.Element})
+			}
+			return orMap.Apply(m, c)
+		}),
+	},
 	"LWWMap": {
 		planted("a delete of what is absent does nothing", lwwMap, func(m *crdt.LWWMap[string, int64], c crdttest.Change) (*crdt.LWWMap[string, int64], error) {
 			if _, ok := m.Get(c.Element); c.Verb == "delete" && !ok {
@@ -141,6 +156,8 @@ var plants = map[string][]func(*testing.T){
 		}),
 	},
 }
+
+type stringSets = crdt.ORMap[string, crdt.ORSet[string], *crdt.ORSet[string]]
 
 func TestPlantedBugsAreFound(t *testing.T) {
 	for _, typ := range types() {

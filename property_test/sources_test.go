@@ -53,6 +53,7 @@ func TestNamedScenariosExist(t *testing.T) {
 		"PresentButRemoved", "NoDotsLeft", "IdenticalElementDifferentDots", "RemoveOnlyObserved", "DeferredRemove", "HoleSwallowed",
 		"RemoveDeltaPollutesVV", "PermuteDuplicate", "TwoPhaseReAdd", "PutPutDelete", "LostRemoveIsRepaired", "ReAddGrowth",
 		// maps, counters, registers
+		"ResetRemove", "TombstoneRemove", "SameDotTwoFields", "CounterResetReAdd", "NestedCounter",
 		"DuplicateIncrement", "CounterOverflow", "LWWTie", "BackwardClock", "LWWByWriteCount",
 		// identity
 		"RestartSlot", "Doomstone", "SameTickIds", "RestoreFromBackup", "ClonedDataDir",

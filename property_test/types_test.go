@@ -21,15 +21,18 @@ type replicated struct {
 	// value and cells side by side, over the kit's hosts and over replicas in
 	// operation form
 	together, operations func(crdttest.Program) error
+	// value and cells side by side, in the fields of a map
+	nested func(crdttest.Program) error
 }
 
-// describe brings the two descriptions of a type together.
-func describe[V merge.Lattice[V]](name string, f crdttest.Form[V], k crdttest.KindForm) replicated {
+// describe brings the descriptions of a type together: the value, the cells, and
+// both in a map.
+func describe[V merge.Lattice[V]](name string, f crdttest.Form[V], k crdttest.KindForm, nested func(crdttest.Program) error) replicated {
 	k.Verbs, k.Spec = f.Verbs, f.Spec
 	operations := k
 	operations.Host = byOperations(k.Kind)
 	return replicated{
-		name: name, kinds: []string{k.Kind.Name()}, state: f.Run, cells: k.Run,
+		name: name, kinds: []string{k.Kind.Name()}, state: f.Run, cells: k.Run, nested: nested,
 		together:   func(p crdttest.Program) error { return crdttest.RunTogether(f, k, p) },
 		operations: func(p crdttest.Program) error { return crdttest.RunTogether(f, operations, p) },
 	}
@@ -38,18 +41,18 @@ func describe[V merge.Lattice[V]](name string, f crdttest.Form[V], k crdttest.Ki
 // types is every type of package crdt.
 func types() []replicated {
 	return []replicated{
-		describe("GSet", gset, gsetKind),
-		describe("TwoPSet", twoPSet, twoPSetKind),
-		describe("ORSet", orSet, orSetKind),
-		describe("RWSet", rwSet, rwSetKind),
-		describe("PNCounter", pnCounter, pnCounterKind),
-		describe("LWWRegister", lwwRegister, lwwKind),
-		describe("MVRegister", mvRegister, mvKind),
-		describe("USet", uset, usetKind),
-		describe("LWWSet", lwwSet, lwwSetKind),
-		describe("RemoveBiasedLWWSet", removeBiased, removeBiasedKind),
-		describe("PNSet", pnSet, pnSetKind),
-		describe("LWWMap", lwwMap, lwwMapKind),
+		describe("PNCounter", pnCounter, pnCounterKind, field(partOf(pnCounter), pnCounterKind)),
+		describe("LWWRegister", lwwRegister, lwwKind, wrapped(partOf(lwwRegister), lwwKind)),
+		describe("MVRegister", mvRegister, mvKind, field(partOf(mvRegister), mvKind)),
+		describe("GSet", gset, gsetKind, wrapped(partOf(gset), gsetKind)),
+		describe("TwoPSet", twoPSet, twoPSetKind, wrapped(unspecified(partOf(twoPSet)), twoPSetKind)),
+		describe("USet", uset, usetKind, field(partOf(uset), usetKind)),
+		describe("LWWSet", lwwSet, lwwSetKind, wrapped(partOf(lwwSet), lwwSetKind)),
+		describe("RemoveBiasedLWWSet", removeBiased, removeBiasedKind, wrapped(partOf(removeBiased), removeBiasedKind)),
+		describe("PNSet", pnSet, pnSetKind, wrapped(unspecified(partOf(pnSet)), pnSetKind)),
+		describe("ORSet", orSet, orSetKind, field(partOf(orSet), orSetKind)),
+		describe("RWSet", rwSet, rwSetKind, field(partOf(rwSet), rwSetKind)),
+		describe("LWWMap", lwwMap, lwwMapKind, wrapped(partOf(lwwMap), lwwMapKind)),
 	}
 }
 
@@ -65,6 +68,7 @@ func TestTypes(t *testing.T) {
 			}
 			t.Run("together", func(t *testing.T) { holds(t, length, typ.together) })
 			t.Run("operations", func(t *testing.T) { holds(t, length, typ.operations) })
+			t.Run("nested", func(t *testing.T) { holds(t, length, typ.nested) })
 		})
 	}
 }

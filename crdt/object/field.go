@@ -89,6 +89,14 @@ func (f fieldWriter) Write(element string, op crdt.Op) error {
 	return f.Writer.Write(name, op)
 }
 
+// survives reports whether writing again what is there already has an effect: in
+// the field of a map it does, since it survives a removal of the field at the
+// same time.
+func survives(w Writer) bool {
+	_, ok := w.(fieldWriter)
+	return ok
+}
+
 // failed makes the transaction fail with err, if there is one.
 func (f fieldWriter) failed(err error) error {
 	if err == nil {

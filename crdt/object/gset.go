@@ -27,7 +27,7 @@ func (g GSet[T]) Len(s Space) (int, error) { return count(g.All(s)) }
 func (g GSet[T]) Add(tx Tx, v T) error { return writeElement(g.Writer(tx), v, addOnce) }
 
 func addOnce(w Writer, element string) error {
-	if cell, err := w.Cell(element); err != nil || cell != nil {
+	if cell, err := w.Cell(element); err != nil || cell != nil && !survives(w) {
 		return err
 	}
 	return w.Write(element, crdt.Op{Put: true})

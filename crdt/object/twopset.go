@@ -44,7 +44,7 @@ func addTwoPhase(w Writer, element string) error {
 		return err
 	case phase == crdt.PhaseRemoved:
 		return w.Fail(crdt.ErrRemoved)
-	case phase == crdt.PhaseAdded:
+	case phase == crdt.PhaseAdded && !survives(w):
 		return nil
 	}
 	return putPhase(w, element, crdt.PhaseAdded)
