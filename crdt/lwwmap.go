@@ -89,7 +89,7 @@ func (m *LWWMap[K, V]) at(k K) (f field) {
 		return m.only
 	}
 	if m.table != nil {
-		if c, _ := m.table.find(k); c != nil {
+		if c, _, ok := m.table.find(k); ok {
 			f = m.table.field(c)
 		}
 	}
@@ -148,8 +148,7 @@ func (m *LWWMap[K, V]) fields() iter.Seq2[K, *field] {
 			}
 			return
 		}
-		for i := range m.table.cells {
-			c := &m.table.cells[i]
+		for c := range m.table.fields() {
 			f := m.table.field(c)
 			if !yield(c.key, &f) {
 				return
@@ -162,7 +161,7 @@ func (m *LWWMap[K, V]) fields() iter.Seq2[K, *field] {
 func (m *LWWMap[K, V]) written() int {
 	switch {
 	case m.table != nil:
-		return len(m.table.cells)
+		return m.table.used
 	case m.only.Stamp != Stamp{}:
 		return 1
 	}

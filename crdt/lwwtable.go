@@ -3,6 +3,7 @@ package crdt
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"iter"
 	"maps"
 	"math/bits"
 	"slices"
@@ -20,7 +21,7 @@ type fieldContent struct {
 }
 
 const (
-	shortContent = 11 // a cell of a table is 24 bytes then
+	shortContent = 9 // all integers; a cell of a table is a key and 24 bytes then
 	isLong       = 0xff
 )
 
@@ -58,6 +59,7 @@ type fieldCell[K comparable] struct {
 	key    K
 	time   hlc.Timestamp
 	origin uint32 // index into the origins of the table
+	tag    uint16 // of the key's hash, 0 if the cell is free
 	size   uint8  // as in fieldContent
 	short  [shortContent]byte
 }
@@ -68,16 +70,15 @@ func (c *fieldCell[K]) slot() uint32 { return binary.LittleEndian.Uint32(c.short
 // A fieldTable is the fields of a map. Fields stay for ever, written over in
 // place; an origin stays as well, even if later writes leave it no field.
 //
-// Cells lie in the order of their first writes. They are found through buckets
-// with linear probing, each of 32 bits of the key's hash and 32 of the cell's
-// index plus 1. The hash is seeded anew for each table, so that nobody can
-// choose keys that collide; nothing that is encoded depends on it.
+// The cells are a hash table with linear probing. The hash is seeded anew for
+// each table, so that nobody can choose keys that collide; nothing that is
+// encoded depends on it.
 type fieldTable[K comparable] struct {
 	seed    maphash.Seed
-	buckets []uint64 // a power of two, 0 is free
-	cells   []fieldCell[K]
-	long    [][]byte // the contents that are too long for a cell
-	free    []uint32 // the unused entries of long
+	cells   []fieldCell[K] // a power of two, some are free
+	used    int            // cells
+	long    [][]byte       // the contents that are too long for a cell
+	free    []uint32       // the unused entries of long
 	origins []merge.Origin
 	ids     map[merge.Origin]uint32 // into origins
 	last    uint32                  // the origin of the last write
@@ -86,68 +87,63 @@ type fieldTable[K comparable] struct {
 
 // newFieldTable returns an empty table with room for as many fields.
 func newFieldTable[K comparable](fields int) *fieldTable[K] {
-	t := &fieldTable[K]{seed: maphash.MakeSeed(), ids: make(map[merge.Origin]uint32)}
-	t.cells = make([]fieldCell[K], 0, fields)
-	t.buckets = make([]uint64, bucketsFor(fields))
-	return t
+	return &fieldTable[K]{
+		seed: maphash.MakeSeed(), ids: make(map[merge.Origin]uint32),
+		cells: make([]fieldCell[K], max(8, 1<<bits.Len(uint(fields+fields/4)))),
+	}
 }
-
-// bucketsFor returns the number of buckets for as many fields, of which at most
-// 3 in 4 are used.
-func bucketsFor(fields int) int { return max(8, 1<<bits.Len(uint(fields+fields/3))) }
 
 func (t *fieldTable[K]) clone() *fieldTable[K] {
 	c := *t
-	c.buckets, c.cells = slices.Clone(t.buckets), slices.Clone(t.cells)
-	c.long, c.free = slices.Clone(t.long), slices.Clone(t.free)
+	c.cells, c.long, c.free = slices.Clone(t.cells), slices.Clone(t.long), slices.Clone(t.free)
 	c.origins, c.ids = slices.Clone(t.origins), maps.Clone(t.ids)
 	return &c
 }
 
-// find returns the cell of k, nil if there is none, and the hash of k.
-func (t *fieldTable[K]) find(k K) (*fieldCell[K], uint32) {
-	hash := uint32(maphash.Comparable(t.seed, k))
-	mask := uint32(len(t.buckets) - 1)
+// find returns the cell of k and true, or the free cell where it belongs, and
+// the tag of k.
+func (t *fieldTable[K]) find(k K) (c *fieldCell[K], tag uint16, ok bool) {
+	hash := maphash.Comparable(t.seed, k)
+	tag = uint16(hash>>48) | 1
+	mask := uint64(len(t.cells) - 1)
 	for at := hash & mask; ; at = (at + 1) & mask {
-		b := t.buckets[at]
-		if b == 0 {
-			return nil, hash
+		c = &t.cells[at]
+		if c.tag == 0 || c.tag == tag && c.key == k {
+			return c, tag, c.tag != 0
 		}
-		if uint32(b>>32) == hash {
-			if c := &t.cells[uint32(b)-1]; c.key == k {
-				return c, hash
+	}
+}
+
+// insert makes the free cell c that of k, or another one if there is no more
+// room: at most 4 cells in 5 are used.
+func (t *fieldTable[K]) insert(c *fieldCell[K], tag uint16, k K) *fieldCell[K] {
+	if t.used >= len(t.cells)/5*4 {
+		t.grow()
+		c, tag, _ = t.find(k)
+	}
+	t.used++
+	c.key, c.tag = k, tag
+	return c
+}
+
+func (t *fieldTable[K]) grow() {
+	old := t.cells
+	t.cells = make([]fieldCell[K], 2*len(old))
+	for i := range old {
+		if old[i].tag != 0 {
+			c, _, _ := t.find(old[i].key)
+			*c = old[i]
+		}
+	}
+}
+
+// fields yields the cells that are not free.
+func (t *fieldTable[K]) fields() iter.Seq[*fieldCell[K]] {
+	return func(yield func(*fieldCell[K]) bool) {
+		for i := range t.cells {
+			if c := &t.cells[i]; c.tag != 0 && !yield(c) {
+				return
 			}
-		}
-	}
-}
-
-// insert adds a cell for k, which has none, that holds nothing yet.
-func (t *fieldTable[K]) insert(k K, hash uint32) *fieldCell[K] {
-	if limit := len(t.buckets) / 4 * 3; len(t.cells) >= limit {
-		t.rehash(2 * len(t.buckets))
-		t.cells = slices.Grow(t.cells, limit)
-	}
-	t.cells = append(t.cells, fieldCell[K]{key: k})
-	t.fill(uint64(hash)<<32 | uint64(len(t.cells)))
-	return &t.cells[len(t.cells)-1]
-}
-
-// fill puts a bucket where it belongs.
-func (t *fieldTable[K]) fill(b uint64) {
-	mask := uint32(len(t.buckets) - 1)
-	at := uint32(b>>32) & mask
-	for t.buckets[at] != 0 {
-		at = (at + 1) & mask
-	}
-	t.buckets[at] = b
-}
-
-func (t *fieldTable[K]) rehash(buckets int) {
-	old := t.buckets
-	t.buckets = make([]uint64, buckets)
-	for _, b := range old {
-		if b != 0 {
-			t.fill(b)
 		}
 	}
 }
@@ -168,12 +164,12 @@ func (t *fieldTable[K]) field(c *fieldCell[K]) field { return field{t.stamp(c), 
 
 // write replaces the field of k, unless that is a [*StaleError].
 func (t *fieldTable[K]) write(k K, f *field) error {
-	c, hash := t.find(k)
+	c, tag, ok := t.find(k)
 	switch {
-	case c == nil && f.Stamp == Stamp{}:
+	case !ok && f.Stamp == Stamp{}:
 		return &StaleError{}
-	case c == nil:
-		c = t.insert(k, hash)
+	case !ok:
+		c = t.insert(c, tag, k)
 	case f.Time <= c.time: // nearly never
 		if current := t.stamp(c); f.Stamp.Compare(current) <= 0 {
 			return &StaleError{f.Stamp, current}
@@ -185,9 +181,9 @@ func (t *fieldTable[K]) write(k K, f *field) error {
 
 // join replaces the field of k if the other one is later, and reports a change.
 func (t *fieldTable[K]) join(k K, f *field) bool {
-	c, hash := t.find(k)
-	if c == nil {
-		c = t.insert(k, hash)
+	c, tag, ok := t.find(k)
+	if !ok {
+		c = t.insert(c, tag, k)
 	} else if f.Time <= c.time {
 		mine := t.field(c)
 		if f.latest().Compare(mine.latest()) <= 0 {
