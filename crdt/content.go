@@ -3,6 +3,7 @@ package crdt
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -58,9 +59,24 @@ func setScalar[T any](c *fieldContent, v *T) bool {
 	return true
 }
 
-// setHead makes c an initial byte and its argument.
+// setHead makes c an initial byte and its argument, in one store if it can: what
+// is stored in pieces is slow to copy.
 func (c *fieldContent) setHead(major byte, arg uint64) {
-	c.size = uint8(len(appendHead(c.short[:0], major, arg)))
+	head := uint64(major << 5)
+	switch {
+	case arg < 24:
+		head, c.size = head|arg, 1
+	case arg <= math.MaxUint8:
+		head, c.size = head|24|arg<<8, 2
+	case arg <= math.MaxUint16:
+		head, c.size = head|25|uint64(bits.ReverseBytes16(uint16(arg)))<<8, 3
+	case arg <= math.MaxUint32:
+		head, c.size = head|26|uint64(bits.ReverseBytes32(uint32(arg)))<<8, 5
+	default:
+		c.size = uint8(len(appendHead(c.short[:0], major, arg)))
+		return
+	}
+	binary.LittleEndian.PutUint64(c.short[:], head)
 }
 
 // setText makes c a text string, if it is UTF-8.

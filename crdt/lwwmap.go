@@ -42,7 +42,12 @@ func (m *LWWMap[K, V]) Set(stamp Stamp, k K, v V) (*LWWMap[K, V], error) {
 // Delete removes the field k, present or not, with a stamp, and returns the
 // delta. The stamp is as for Set.
 func (m *LWWMap[K, V]) Delete(stamp Stamp, k K) (*LWWMap[K, V], error) {
-	return m.write(&LWWMap[K, V]{key: k, only: field{Stamp: stamp}})
+	delta := &LWWMap[K, V]{key: k, only: field{Stamp: stamp}}
+	m.spread(0)
+	if err := m.table.write(k, &delta.only); err != nil {
+		return nil, err
+	}
+	return delta, nil
 }
 
 // set is Set, which is small enough to be compiled into its caller, so that a
@@ -56,15 +61,10 @@ func (m *LWWMap[K, V]) set(delta *LWWMap[K, V], stamp Stamp, k K, v V) (*LWWMap[
 		}
 		delta.only.fieldContent = contentOf(b)
 	}
-	return m.write(delta)
-}
-
-// write writes the only field of the delta and returns the delta.
-func (m *LWWMap[K, V]) write(delta *LWWMap[K, V]) (*LWWMap[K, V], error) {
 	if m.table == nil {
 		m.spread(0)
 	}
-	if err := m.table.write(delta.key, &delta.only); err != nil {
+	if err := m.table.write(k, &delta.only); err != nil {
 		return nil, err
 	}
 	return delta, nil
