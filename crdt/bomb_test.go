@@ -151,6 +151,8 @@ func denseBlanks() map[string][]decodable {
 		"pncounter":  {&crdt.PNCounter{}},
 		"lww":        {&crdt.LWWRegister[any]{}},
 		"mvregister": {&crdt.MVRegister[any]{}},
+		"ormap":      {&crdt.ORMap[int, crdt.ORSet[int], *crdt.ORSet[int]]{}, &crdt.ORMap[any, crdt.ORSet[any], *crdt.ORSet[any]]{}},
+		"nested":     {&gsetField{}},
 
 		"uset":          {&crdt.USet[int]{}, &crdt.USet[any]{}},
 		"lwwset":        {&crdt.LWWSet[int]{}, &crdt.LWWSet[any]{}},

@@ -37,6 +37,7 @@ func blanks() map[string]decodable {
 		"pncounter": &crdt.PNCounter{}, "lww": &crdt.LWWRegister[string]{}, "mvregister": &crdt.MVRegister[string]{},
 		"uset": &crdt.USet[string]{}, "lwwset": &crdt.LWWSet[string]{}, "lwwset-remove": &crdt.RemoveBiasedLWWSet[string]{},
 		"pnset": &crdt.PNSet[string]{}, "lwwmap": &crdt.LWWMap[string, int]{},
+		"ormap": &nestedMap{}, "nested": &gsetField{},
 	}
 }
 
@@ -89,6 +90,7 @@ func goldens(t testing.TB) map[string]decodable {
 	} {
 		all[name] = v
 	}
+	maps.Copy(all, goldenMaps(t))
 	return all
 }
 
@@ -299,7 +301,7 @@ func refuses(t *testing.T, name string, b []byte, why string) {
 	full := goldens(t)
 	for _, label := range []string{
 		"gset three", "orset two adds", "rwset conflict", "pncounter after reset", "lww value", "mvregister conflict",
-		"uset two", "lwwset two", "lwwset-remove two", "pnset counts", "lwwmap three",
+		"uset two", "lwwset two", "lwwset-remove two", "pnset counts", "lwwmap three", "ormap of maps", "nested two deltas",
 	} {
 		v := full[label]
 		if !strings.HasPrefix(label, name+" ") {

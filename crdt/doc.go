@@ -39,7 +39,8 @@
 // # Limits
 //
 // Decoding allocates at most 64 times the input and 1 MiB, plus what the type of
-// the elements or values takes to decode. The binary form is in docs/format.md.
+// the elements or values takes to decode, and 256 bytes for each field of an
+// [ORMap]. The binary form is in docs/format.md.
 //
 // An origin has 2^60 changes, which is the largest number that a decoder takes.
 //

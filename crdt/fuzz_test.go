@@ -92,6 +92,14 @@ func FuzzLWWMap(f *testing.F) {
 	fuzzDecoder(f, "lwwmap", func() *crdt.LWWMap[any, any] { return &crdt.LWWMap[any, any]{} })
 }
 
+func FuzzORMap(f *testing.F) {
+	fuzzDecoder(f, "ormap", func() *nestedMap { return &nestedMap{} })
+}
+
+func FuzzNested(f *testing.F) {
+	fuzzDecoder(f, "nested", func() *gsetField { return &gsetField{} })
+}
+
 // A body in an envelope, so that mutations reach the columns.
 func FuzzBodies(f *testing.F) {
 	names := slices.Sorted(maps.Keys(blanks()))

@@ -160,7 +160,10 @@ func (k *MapKind) ResetCell(element, cell []byte) (op Op, needed bool, err error
 	if cell == nil {
 		return Op{}, false, nil
 	}
-	return in.kind.reset(cell)
+	if op, needed, err = in.kind.reset(cell); err != nil {
+		err = &CellError{mapName, err}
+	}
+	return op, needed, err
 }
 
 // A cellInField is what the name of a cell says.

@@ -177,6 +177,9 @@ func (m *ORMap[K, V, P]) readStore(r *varint.Reader, t *dotTable) error {
 	if err := r.Done(); err != nil {
 		return err
 	}
+	if len(keys) > 0 {
+		m.fields, m.keys = make(map[K]P, len(keys)), make(map[merge.Dot]K, len(keys))
+	}
 	what, field := "crdt: "+name+" in a map", new(varint.Reader)
 	for i, k := range keys {
 		*field = *varint.NewReader(what, bodies[i])
@@ -196,11 +199,12 @@ func (m *ORMap[K, V, P]) readField(k K, r *varint.Reader, t *dotTable) error {
 	if value.store().empty() {
 		r.Fail("a field that holds nothing")
 	}
+	m.fields[k] = value
 	for d := range value.store().dots() {
 		if m.holds(d) {
 			r.Fail("a dot in two fields")
 		}
+		m.keys[d] = k
 	}
-	m.refile(k, value, value.store().dots())
 	return r.Err()
 }

@@ -220,6 +220,36 @@ func TestFieldWithinOneChange(t *testing.T) {
 	}
 }
 
+// What a change removes is gone even if what it writes next does not cover it.
+func TestFieldStartsAgainWithinOneChange(t *testing.T) {
+	once := object.At(shop, "f", object.NewTwoPSet[string])
+	a, b := newSite(t, 1), newSite(t, 2)
+	b.get(
+		a.do(func(tx object.Tx) error { return errors.Join(once.Add(tx, "x"), once.Remove(tx, "x")) }),
+		a.do(func(tx object.Tx) error { return errors.Join(shop.Remove(tx, "f"), once.Add(tx, "x")) }),
+	)
+	for _, s := range []site{a, b} {
+		if has, err := once.Has(s, "x"); !has || err != nil {
+			t.Errorf("the set was removed and begun again, and has what it could not take back: %v, %v", has, err)
+		}
+	}
+}
+
+// The map keeps one write of a register, however often it is written.
+func TestFieldKeepsOneWrite(t *testing.T) {
+	a, size := newSite(t, 1), 0
+	title := object.At(shop, "f", object.NewLWWRegister[int])
+	for n := range 20 {
+		a.do(func(tx object.Tx) error { return title.Set(tx, n) })
+		for c, err := range a.Reader("shop", "ormap").Cells("") {
+			if err != nil || size != 0 && len(c.State) != size {
+				t.Fatalf("after %d writes the cell has %d bytes, %v, first it had %d", n+1, len(c.State), err, size)
+			}
+			size = len(c.State)
+		}
+	}
+}
+
 // One change writes f and g, then g is removed: what is old brings back neither
 // of them.
 func TestSameDotTwoFields(t *testing.T) {
