@@ -2,6 +2,12 @@ package merge
 
 import "slices"
 
+// AddSpan includes the changes of s and reports a change. A span that is empty or
+// begins with 0 is not included.
+func (c *Context) AddSpan(s Span) bool {
+	return s.First != 0 && s.First <= s.Last && c.entry(&s.Origin).seqs.add(run{s.First, s.Last})
+}
+
 // Without returns the dots that have been seen and are not in known: the
 // difference, in memory of its own.
 func (c *Context) Without(known *Context) *Context {

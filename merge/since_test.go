@@ -77,3 +77,20 @@ func TestDotMapSince(t *testing.T) {
 		}
 	}
 }
+
+func TestContextAddSpan(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 0))
+	for range 500 {
+		got, want := &merge.Context{}, &merge.Context{}
+		for range 8 {
+			s := merge.Span{Origin: merge.Origin{byte(rng.IntN(2))}, First: rng.Uint64N(30), Last: rng.Uint64N(30)}
+			changed := false
+			for seq := s.First; s.First > 0 && seq <= s.Last; seq++ {
+				changed = want.Add(merge.Dot{Origin: s.Origin, Seq: seq}) || changed
+			}
+			if got.AddSpan(s) != changed || !got.Equal(want) {
+				t.Fatalf("after %+v: %v, want %v", s, got, want)
+			}
+		}
+	}
+}

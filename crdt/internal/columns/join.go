@@ -30,14 +30,14 @@ func (t *Table) note(from *Table, fresh *merge.Context, gone []merge.Dot) {
 	if uint64(from.dots) != from.seen.Count() {
 		for d := range fresh.Without(from.liveDots()).All() {
 			if len(gone) >= t.removals() {
-				t.forget(fresh)
+				raise(&t.journal.floor, fresh)
 				return
 			}
 			gone = append(gone, d)
 		}
 	}
 	if len(gone) > 0 && fresh.Count() == 0 {
-		t.forget(&t.seen) // which change it was, nobody can tell
+		raise(&t.journal.floor, &t.seen) // which change it was, nobody can tell
 		return
 	}
 	t.rememberAll(fresh, gone)

@@ -14,7 +14,11 @@ type journal struct {
 	next   int             // where the ring goes on, once it is full
 	groups []merge.Context // sets of changes, numbered from base
 	base   uint64
-	floor  merge.VersionVector // a replica that has not seen all of it may lack removals that are forgotten
+	// A replica that has not seen all of floor may lack removals that are
+	// forgotten, and one that has not seen all of early some of old: what had
+	// been removed when the table was loaded.
+	floor, early merge.VersionVector
+	old          merge.Context
 }
 
 // A removal is a dot that was removed and by what: a change, or with the origin
@@ -24,7 +28,7 @@ type removal struct{ by, gone packed }
 // Bounds of what is remembered: removals of a table of any size, one more for so
 // many keys, and groups.
 const (
-	fewRemovals = 1024
+	fewRemovals = 8192
 	keysPerMore = 8
 	mostGroups  = 256
 )
@@ -55,7 +59,7 @@ func (t *Table) rememberAll(by *merge.Context, gone []merge.Dot) {
 	}
 	j := &t.journal
 	if len(j.groups) == mostGroups {
-		t.forget(&j.groups[0])
+		raise(&j.floor, &j.groups[0])
 		j.groups = slices.Delete(j.groups, 0, 1)
 		j.base++
 	}
@@ -65,7 +69,7 @@ func (t *Table) rememberAll(by *merge.Context, gone []merge.Dot) {
 		if p, fits := t.small(d); fits {
 			t.push(removal{group, p})
 		} else {
-			t.forget(by)
+			raise(&j.floor, by)
 		}
 	}
 }
@@ -84,7 +88,7 @@ func (t *Table) push(r removal) {
 	if old := j.ring[j.next]; old.by.origin() != listOrigin {
 		j.floor.Raise(t.dot(old.by))
 	} else if g := j.group(old.by); g != nil {
-		t.forget(g)
+		raise(&j.floor, g)
 	}
 	j.ring[j.next] = r
 	if j.next++; j.next == len(j.ring) {
@@ -100,18 +104,39 @@ func (j *journal) group(p packed) *merge.Context {
 	return nil
 }
 
-// forget raises the floor over the changes.
-func (t *Table) forget(changes *merge.Context) {
+// raise raises a floor over the changes.
+func raise(floor *merge.VersionVector, changes *merge.Context) {
 	for s := range changes.Spans() {
-		t.journal.floor.Raise(merge.Dot{Origin: s.Origin, Seq: s.Last})
+		floor.Raise(merge.Dot{Origin: s.Origin, Seq: s.Last})
 	}
+}
+
+// covers reports whether all of floor is in seen.
+func covers(seen *merge.Context, floor *merge.VersionVector) bool {
+	if floor.Len() == 0 {
+		return true
+	}
+	whole := seen.Vector()
+	for d := range floor.Heads() {
+		if !whole.Contains(d) {
+			return false
+		}
+	}
+	return true
 }
 
 // Loaded is called when all keys are loaded: of what was removed before, the
 // table does not know by which changes.
 func (t *Table) Loaded() {
-	if t.journal = (journal{}); uint64(t.dots) != t.seen.Count() {
-		t.forget(&t.seen)
+	t.journal = journal{}
+	j := &t.journal
+	switch dead := t.seen.Count() - uint64(t.dots); {
+	case dead == 0:
+	case dead > uint64(t.removals()):
+		raise(&j.floor, &t.seen)
+	default:
+		j.old = *t.seen.Without(t.liveDots())
+		raise(&j.early, &t.seen)
 	}
 }
 
@@ -121,6 +146,6 @@ func (j *journal) clone() journal {
 	for i := range c.groups {
 		c.groups[i] = *j.groups[i].Clone()
 	}
-	c.floor = *j.floor.Clone()
+	c.floor, c.early, c.old = *j.floor.Clone(), *j.early.Clone(), *j.old.Clone()
 	return c
 }

@@ -15,20 +15,23 @@ import (
 func (t *Table) Since(known *merge.Context) *Table {
 	fresh := t.seen.Without(known)
 	delta := Of(fresh.Clone())
-	if t.remembers(known) {
-		t.addGone(delta, known)
-	} else {
+	switch {
+	case !covers(known, &t.journal.floor):
 		delta.seen.Merge(t.seen.Without(t.liveDots()))
+	case !covers(known, &t.journal.early):
+		delta.seen.Merge(&t.journal.old)
+		t.addGone(delta, known)
+	default:
+		t.addGone(delta, known)
 	}
-	if fresh.Count() > uint64(t.dots) {
-		for at := range uint32(t.slots.len()) {
-			for p := range t.dotsOf(at) {
-				if d := t.dot(p); fresh.Contains(d) {
-					t.copyDot(delta, at, d)
-				}
-			}
-		}
-	} else {
+	t.addFresh(delta, fresh)
+	delta.Loaded()
+	return delta
+}
+
+// addFresh loads the live dots that are in fresh.
+func (t *Table) addFresh(delta *Table, fresh *merge.Context) {
+	if fresh.Count() <= uint64(t.dots) {
 		for d := range fresh.All() {
 			if p, ok := t.packed(d); ok {
 				if at, live := t.locate(p); live {
@@ -36,26 +39,20 @@ func (t *Table) Since(known *merge.Context) *Table {
 				}
 			}
 		}
+		return
 	}
-	delta.Loaded()
-	return delta
+	for at := range uint32(t.slots.len()) {
+		for p := range t.dotsOf(at) {
+			if d := t.dot(p); fresh.Contains(d) {
+				t.copyDot(delta, at, d)
+			}
+		}
+	}
 }
 
 func (t *Table) copyDot(delta *Table, at uint32, d merge.Dot) {
 	k := Raw(t.key(at))
 	delta.Load(&k, d)
-}
-
-// remembers reports whether every removal that known has not seen is in the
-// journal.
-func (t *Table) remembers(known *merge.Context) bool {
-	seen := known.Vector()
-	for d := range t.journal.floor.Heads() {
-		if !seen.Contains(d) {
-			return false
-		}
-	}
-	return true
 }
 
 // addGone makes delta see the dots that were removed by changes that known has
@@ -85,12 +82,26 @@ func (t *Table) addGone(delta *Table, known *merge.Context) {
 
 // liveDots returns the live dots.
 func (t *Table) liveDots() *merge.Context {
-	dots := make([]merge.Dot, 0, t.dots)
+	dots := make([]packed, 0, t.dots)
+	live := &merge.Context{}
 	for at := range uint32(t.slots.len()) {
 		for p := range t.dotsOf(at) {
-			dots = append(dots, t.dot(p))
+			if p.origin() == wideOrigin {
+				live.Add(t.dot(p))
+			} else {
+				dots = append(dots, p)
+			}
 		}
 	}
-	slices.SortFunc(dots, merge.Dot.Compare)
-	return merge.ContextOf(dots...)
+	slices.Sort(dots)
+	for len(dots) > 0 {
+		n := 1
+		for n < len(dots) && dots[n] == dots[n-1]+1 {
+			n++
+		}
+		first := t.dot(dots[0])
+		live.AddSpan(merge.Span{Origin: first.Origin, First: first.Seq, Last: first.Seq + uint64(n) - 1})
+		dots = dots[n:]
+	}
+	return live
 }

@@ -111,12 +111,12 @@ func TestSinceIsSmall(t *testing.T) {
 func TestSinceOfForgotten(t *testing.T) {
 	for name, batch := range map[string]int{"its own": 0, "merged one by one": 1, "merged many at a time": 50} {
 		a := columns.New()
-		for i := range 4000 {
+		for i := range 12000 {
 			k := columns.Text(word(i))
 			a.Put(origin(0), &k)
 		}
 		b := a.Clone()
-		for i := 0; i < 3000; i += max(1, batch) {
+		for i := 0; i < 10000; i += max(1, batch) {
 			by := a
 			if batch > 0 {
 				by = a.Clone()
@@ -128,7 +128,7 @@ func TestSinceOfForgotten(t *testing.T) {
 			if batch == 1 { // one change more, so that it is not clear which it was
 				k := columns.Text("more")
 				by.Put(origin(1), &k)
-				i += 5
+				i += 30
 			}
 			a.Merge(by.Since(a.Context()))
 		}
