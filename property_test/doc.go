@@ -24,6 +24,9 @@
 //
 //	JOINERY_CHECKS=10000 go test -timeout 0 ./property_test
 //
+// takes about half an hour of one core: ten properties of each type, a
+// millisecond a check.
+//
 // A failure prints the shrunk counterexample and the seed. JOINERY_SEED=n repeats
 // the run of seed n, with the same number of checks.
 package property
