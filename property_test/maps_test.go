@@ -182,9 +182,8 @@ var (
 )
 
 // Other maps: of counters, and of maps of counters.
-func TestMaps(t *testing.T) {
-	sets, counters := orMap, inMap(partOf(pnCounter))
-	t.Run("sets", func(t *testing.T) { holds(t, length, with(sets.Run, crdttest.Specified)) })
+func TestMapsOfCounters(t *testing.T) {
+	counters := inMap(partOf(pnCounter))
 	for _, c := range crdttest.Clauses() {
 		t.Run(string(c), func(t *testing.T) { holds(t, sizeOf(c), with(counters.Run, c)) })
 	}

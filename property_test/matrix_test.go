@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/crdt/crdttest"
 )
 
@@ -130,5 +131,17 @@ func compareFile(t *testing.T, name, want string) {
 	}
 	if string(got) != want {
 		t.Errorf("%s is out of date: run this test with -update", name)
+	}
+}
+
+// Every kind that ships is a type of the table.
+func TestEveryKindIsATypeOfTheTable(t *testing.T) {
+	var listed []string
+	for _, typ := range types() {
+		listed = append(listed, typ.kinds...)
+	}
+	slices.Sort(listed)
+	if got, want := listed, crdt.Builtin().Names(); !slices.Equal(got, want) {
+		t.Errorf("the table has the kinds %v, crdt.Builtin %v", got, want)
 	}
 }

@@ -52,6 +52,7 @@ func types() []replicated {
 		describe("PNSet", pnSet, pnSetKind, wrapped(unspecified(partOf(pnSet)), pnSetKind)),
 		describe("ORSet", orSet, orSetKind, field(partOf(orSet), orSetKind)),
 		describe("RWSet", rwSet, rwSetKind, field(partOf(rwSet), rwSetKind)),
+		describe("ORMap", orMap, orMapKind, field(partOf(orMap), orMapKind)),
 		describe("LWWMap", lwwMap, lwwMapKind, wrapped(partOf(lwwMap), lwwMapKind)),
 	}
 }
