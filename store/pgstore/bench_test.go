@@ -42,6 +42,12 @@ func benchWriters(b *testing.B, writers int, write durable) {
 	if writers == 1 {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	}
+	for range 8 { // connections, plans
+		if err := write([]byte("warm"), nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	before := server.CPU()
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		rng := rand.New(rand.NewPCG(seed.Add(1), rand.Uint64()))
@@ -55,6 +61,7 @@ func benchWriters(b *testing.B, writers int, write durable) {
 		}
 	})
 	b.StopTimer()
+	b.ReportMetric(float64((server.CPU()-before).Microseconds())/float64(b.N), "server-µs/write")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "writes/s")
 }
 
@@ -68,6 +75,8 @@ func openDurable(b *testing.B) (durable, func()) {
 			if err := s.Close(); err != nil {
 				b.Error(err)
 			}
+			stats := s.Stats()
+			b.ReportMetric(float64(stats.Updates)/float64(stats.Commits), "writes/commit")
 		}
 }
 
@@ -86,6 +95,7 @@ func openGathered(b *testing.B) (durable, func()) {
 		b.Fatal(err)
 	}
 	requests, stopped := make(chan request, 4096), make(chan struct{})
+	writes, commits := 0, 0
 	go func() {
 		defer close(stopped)
 		for r := range requests {
@@ -94,6 +104,7 @@ func openGathered(b *testing.B) (durable, func()) {
 				batch = append(batch, <-requests)
 			}
 			err := putRaw(ctx, conn, batch)
+			writes, commits = writes+len(batch), commits+1
 			for _, r := range batch {
 				r.done <- err
 			}
@@ -109,6 +120,7 @@ func openGathered(b *testing.B) (durable, func()) {
 			if err := conn.Close(ctx); err != nil {
 				b.Error(err)
 			}
+			b.ReportMetric(float64(writes)/float64(commits), "writes/commit")
 		}
 }
 

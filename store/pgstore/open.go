@@ -100,7 +100,7 @@ func tune(cfg *pgx.ConnConfig, timeout time.Duration) {
 		cfg.ConnectTimeout = timeout
 	}
 	for name, value := range map[string]string{
-		"enable_seqscan": "off", "enable_bitmapscan": "off", "jit": "off",
+		"enable_seqscan": "off", "enable_bitmapscan": "off", "jit": "off", "plan_cache_mode": "force_generic_plan",
 		"idle_in_transaction_session_timeout": "0", "application_name": "joinery",
 		"default_transaction_isolation": "read committed",
 	} {
