@@ -29,7 +29,7 @@ lint: ## vet, gofumpt, staticcheck
 fmt: ## rewrite sources with gofumpt
 	$(TOOL) gofumpt -w .
 
-fuzz: ## every fuzz target for FUZZTIME
+fuzz: postgres ## every fuzz target for FUZZTIME
 	tools/fuzz-all.sh $(FUZZTIME)
 
 cross: ## build for every promised platform
@@ -57,7 +57,7 @@ replay: ## recorded history in operation form, as deltas, through real nodes, th
 mutants: ## plant bugs, one at a time, and demand that each is found
 	go -C tools run ./mutants
 
-bench: ## benchmarks; compare two runs with: go tool -modfile=tools/go.mod benchstat old new
+bench: postgres ## benchmarks; compare two runs with: go tool -modfile=tools/go.mod benchstat old new
 	go test -run '^$$' -bench . -benchmem -count 6 ./...
 
 demo: ## two devices in conflict, and how it ends
