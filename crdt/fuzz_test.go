@@ -130,8 +130,9 @@ func FuzzBodies(f *testing.F) {
 
 // rebuild returns what the kind writes for the parts of a cell, which has been
 // joined without an error.
-func rebuild(t *testing.T, k crdt.Kind, cell []byte) (again []byte) {
+func rebuild(t *testing.T, k crdt.Kind, name, cell []byte) (again []byte) {
 	join := func(w crdt.Write) {
+		w.Element = name
 		var err error
 		if again, err = k.Join(again, merge.ContextOf(), w); err != nil {
 			t.Fatalf("%s.Join of part of a good cell: %v", k.Name(), err)
@@ -165,8 +166,39 @@ func rebuild(t *testing.T, k crdt.Kind, cell []byte) (again []byte) {
 		for e := range live.All() {
 			join(put(e.Dot, e.Value))
 		}
+	case mapKind:
+		return rebuildField(t, name, cell)
 	default:
 		join(put(dot(1, 1), cell))
+	}
+	return again
+}
+
+// rebuildField is rebuild for a cell of a map: one of the kind of its field, or
+// the writes to it with their times.
+func rebuildField(t *testing.T, name, cell []byte) (again []byte) {
+	rest, kind := name, "ormap"
+	for kind == "ormap" {
+		_, k, element, err := crdt.CutField(rest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest, kind = element, string(k)
+	}
+	switch kind {
+	case "orset", "rwset", "mvregister", "uset", "pncounter", "ewflag", "dwflag":
+		return rebuild(t, allKinds[kind], rest, cell)
+	}
+	live, err := crdt.DecodeDots(cell)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e := range live.All() {
+		w := put(e.Dot, e.Value[hlc.BinaryLen:])
+		w.Element, w.Time = name, hlc.Timestamp(binary.BigEndian.Uint64(e.Value))
+		if again, err = mapKind.Join(again, merge.ContextOf(), w); err != nil {
+			t.Fatalf("Join of part of a good cell: %v", err)
+		}
 	}
 	return again
 }
@@ -176,6 +208,8 @@ func FuzzKinds(f *testing.F) {
 	name := element(f, "a")
 	for i := range allKinds.Names() {
 		f.Add(byte(i), name, []byte(nil), []byte{1}, uint64(1), byte(1))
+		f.Add(byte(i), []byte(path(f, name, "f", "gset")), []byte(nil), []byte(nil), uint64(7), byte(3))
+		f.Add(byte(i), []byte(path(f, o[:], "f", "ormap", "g", "pncounter")), []byte{1, 0, 0, 0}, []byte{5, 0, 1, 0}, uint64(7), byte(1))
 		f.Add(byte(i), o[:], []byte{1, 0, 0, 0}, []byte{5, 0, 1, 0}, uint64(7), byte(1))
 		f.Add(byte(i), append(name[:2:2], o[:]...), []byte{1, 0, 0, 0}, []byte{5, 0, 1, 0}, uint64(7), byte(1))
 		f.Add(byte(i), name, append(make([]byte, 15), 1), []byte{1}, uint64(7), byte(1))
@@ -211,7 +245,7 @@ func FuzzKinds(f *testing.F) {
 			if c == nil {
 				continue
 			}
-			if again := rebuild(t, k, c); !bytes.Equal(again, c) {
+			if again := rebuild(t, k, name, c); !bytes.Equal(again, c) {
 				t.Fatalf("the cell %x of %s is written again as %x", c, k.Name(), again)
 			}
 		}
