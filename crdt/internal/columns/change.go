@@ -39,9 +39,9 @@ func (t *Table) Drop(origin merge.Origin, k *Key) (c Change) {
 	return c
 }
 
-// clear takes all dots off a slot and adds them to what c supersedes.
+// clear takes all dots off a record and adds them to what c supersedes.
 func (t *Table) clear(at uint32, c *Change) {
-	d := t.slots.at(at).dot()
+	d := t.records.dot(at)
 	if d == 0 {
 		return
 	}
@@ -74,7 +74,7 @@ func (t *Table) Apply(k *Key, c *Change) (changed bool) {
 	if !c.Put {
 		changed = t.kill(c.Dot, c.Dot) || changed
 	} else if t.seen.Add(c.Dot) {
-		t.attach(t.slot(k), t.pack(c.Dot))
+		t.attach(t.record(k), t.pack(c.Dot))
 		changed = true
 	}
 	t.tidy()
@@ -88,7 +88,7 @@ func (c *Change) table(k *Key) *Table {
 	return t
 }
 
-// kill sees d and, because of the change by, takes it off the slot that has it.
+// kill sees d and, because of the change by, takes it off the record that has it.
 // It reports a change.
 func (t *Table) kill(d, by merge.Dot) bool {
 	if d.Seq == 0 {
@@ -127,14 +127,14 @@ func (t *Table) Equal(o *Table) bool {
 	if t.dots != o.dots || t.live != o.live || !t.seen.Equal(&o.seen) {
 		return false
 	}
-	for at := range uint32(o.slots.len()) {
+	for at, record := range o.records.all() {
 		for p := range o.dotsOf(at) {
 			mine, known := t.packed(o.dot(p))
 			where, live := uint32(0), false
 			if known {
 				where, live = t.locate(mine)
 			}
-			if !live || string(t.key(where)) != string(o.key(at)) {
+			if !live || string(t.records.key(where)) != string(keyOf(record)) {
 				return false
 			}
 		}

@@ -26,6 +26,7 @@ func Read(r *varint.Reader, seen *merge.Context, check func(key []byte) error) (
 		return nil, r.Err()
 	}
 	t.index.resize(room(n))
+	l.ats = make([]uint32, 0, n)
 	readShapes(&shapes, n, l.load)
 	l.attach(live)
 	l.readFurther()
@@ -44,8 +45,9 @@ type loader struct {
 	t      *Table
 	r      *varint.Reader
 	check  func(key []byte) error
-	bodies []byte // of the keys still to come
-	err    error  // of check
+	bodies []byte   // of the keys still to come
+	ats    []uint32 // the records of the keys that were
+	err    error    // of check
 }
 
 // readLive reads the least dots of the keys and their number, which is at most
@@ -103,7 +105,7 @@ func readShapes(r *varint.Reader, n int, yield func(shape uint64, n int) bool) {
 	}
 }
 
-// load gives the next n keys slots. It returns false at the first that cannot
+// load gives the next n keys records. It returns false at the first that cannot
 // have one.
 func (l *loader) load(shape uint64, n int) bool {
 	var k Key
@@ -126,6 +128,7 @@ func (l *loader) insert(k *Key) bool {
 		return false
 	}
 	at := l.t.insert(k, tag)
+	l.ats = append(l.ats, at)
 	if l.check == nil {
 		if k.n == 0 || k.size() > MaxKey || !utf8.Valid(k.raw) {
 			l.r.Fail("a key that is not text")
@@ -136,7 +139,7 @@ func (l *loader) insert(k *Key) bool {
 		l.r.Fail("text in the shape of something else")
 		return false
 	}
-	l.err = l.check(l.t.key(at))
+	l.err = l.check(l.t.records.key(at))
 	return l.err == nil
 }
 
@@ -145,12 +148,12 @@ func (l *loader) attach(live []stretch) {
 	if l.r.Err() != nil || l.err != nil {
 		return
 	}
-	at := uint32(0)
+	ats := l.ats
 	for _, s := range live {
 		o := l.t.origins[s.rank].id
 		for seq := s.first; seq <= s.last; seq++ {
-			l.t.attach(at, l.t.pack(merge.Dot{Origin: o, Seq: seq}))
-			at++
+			l.t.attach(ats[0], l.t.pack(merge.Dot{Origin: o, Seq: seq}))
+			ats = ats[1:]
 		}
 	}
 }
@@ -161,21 +164,21 @@ func (l *loader) readFurther() {
 	at, last := uint64(0), merge.Dot{}
 	for range n {
 		gap, rank, seq := l.r.Uvarint(), l.r.Uvarint(), l.r.Uvarint()
-		if l.err != nil || gap >= uint64(l.t.slots.len())-at || rank >= uint64(len(l.t.origins)) {
+		if l.err != nil || gap >= uint64(len(l.ats))-at || rank >= uint64(len(l.t.origins)) {
 			l.r.Fail("a dot of a key or an origin that is not there")
 		}
 		if l.r.Err() != nil {
 			return
 		}
 		if at += gap; gap > 0 || last.Seq == 0 {
-			last = l.t.dot(l.t.slots.at(uint32(at)).dot())
+			last = l.t.dot(l.t.records.dot(l.ats[at]))
 		}
 		d := merge.Dot{Origin: l.t.origins[rank].id, Seq: seq}
 		if d.Compare(last) <= 0 || !l.t.seen.Contains(d) || l.t.holds(d) {
 			l.r.Fail("a dot that is unseen, in two places or out of order")
 			return
 		}
-		l.t.attach(uint32(at), l.t.pack(d))
+		l.t.attach(l.ats[at], l.t.pack(d))
 		last = d
 	}
 }

@@ -10,17 +10,15 @@
 // # Layout
 //
 //   - The keys stand one after the other in chunks, in the order in which they
-//     came. They are items of canonical CBOR, of which none begins another, so
-//     their lengths need not be kept.
-//   - A slot per key holds its place and its dot, packed into 64 bits: a number
-//     for the origin and the sequence number. The few dots that do not fit, and
-//     the keys with several concurrent dots, are kept in tables of their own.
-//   - An open-addressing index of 32 bits of hash and a slot finds a key. The hash
+//     came, each in a record behind its length and its dot, packed into 64 bits:
+//     a number for the origin and the sequence number. The few dots that do not
+//     fit, and those of keys with several, are kept in tables of their own.
+//   - An open-addressing index of 32 bits of hash and a record finds a key. The hash
 //     has a random seed, so that nobody can send keys that collide; nothing that
 //     leaves the package depends on it.
-//   - Per origin, pages of 64 sequence numbers say which slot a dot is in, as an
-//     offset while they ascend together.
+//   - Per origin, pages of 64 sequence numbers say which of them are live and in
+//     which records, without a list while these ascend evenly.
 //
-// A removed key stays in its slot, without a dot, until half of the slots are
+// A removed key stays where it is, without a dot, until half of the records are
 // dead; then the table is rewritten.
 package columns

@@ -25,13 +25,13 @@ func (p packed) origin() uint32 { return uint32(p >> seqBits) }
 func (p packed) seq() uint64    { return uint64(p & seqMask) }
 func (p packed) isList() bool   { return p.origin() == listOrigin }
 
-// A row is one of several dots of a slot.
+// A row is one of several dots of a record.
 type row struct {
 	dot  packed
 	next uint32 // index of the next row plus one, or 0
 }
 
-// lists are the dots of slots that have several.
+// lists are the dots of keys that have several.
 type lists struct {
 	rows []row
 	free uint32 // first unused row plus one, or 0
@@ -166,10 +166,10 @@ func (t *Table) dot(p packed) merge.Dot {
 	return merge.Dot{Origin: t.origins[p.origin()].id, Seq: p.seq()}
 }
 
-// dotsOf yields the dots of a slot, in no particular order.
+// dotsOf yields the dots of a record, in no particular order.
 func (t *Table) dotsOf(at uint32) iter.Seq[packed] {
 	return func(yield func(packed) bool) {
-		p := t.slots.at(at).dot()
+		p := t.records.dot(at)
 		if !p.isList() {
 			if p != 0 {
 				yield(p)
@@ -185,9 +185,9 @@ func (t *Table) dotsOf(at uint32) iter.Seq[packed] {
 	}
 }
 
-// has reports whether p is a dot of the slot.
+// has reports whether p is a dot of the record.
 func (t *Table) has(at uint32, p packed) bool {
-	d := t.slots.at(at).dot()
+	d := t.records.dot(at)
 	if !d.isList() {
 		return d == p
 	}
@@ -201,7 +201,7 @@ func (t *Table) has(at uint32, p packed) bool {
 	return false
 }
 
-// Dots returns the dots of a slot, ascending, in a slice of the caller's own.
+// Dots returns the dots of a record, ascending, in a slice of the caller's own.
 func (t *Table) Dots(at uint32) []merge.Dot {
 	var dots []merge.Dot
 	for p := range t.dotsOf(at) {
@@ -211,35 +211,33 @@ func (t *Table) Dots(at uint32) []merge.Dot {
 	return dots
 }
 
-// attach makes p, which is in no slot, a dot of the slot.
+// attach makes p, which is in no record, a dot of the record.
 func (t *Table) attach(at uint32, p packed) {
-	s := t.slots.at(at)
-	switch d := s.dot(); {
+	switch d := t.records.dot(at); {
 	case d == 0:
-		s.setDot(p)
+		t.records.setDot(at, p)
 		t.live++
 	case d.isList():
-		s.setDot(pack(listOrigin, uint64(t.lists.push(p, uint32(d.seq())))))
+		t.records.setDot(at, pack(listOrigin, uint64(t.lists.push(p, uint32(d.seq())))))
 	default:
-		s.setDot(pack(listOrigin, uint64(t.lists.push(p, t.lists.push(d, 0)))))
+		t.records.setDot(at, pack(listOrigin, uint64(t.lists.push(p, t.lists.push(d, 0)))))
 	}
 	t.dots++
 	t.settle(p, at)
 }
 
-// detach takes the dot p off the slot that has it.
+// detach takes the dot p off the record that has it.
 func (t *Table) detach(at uint32, p packed) {
-	s := t.slots.at(at)
-	if d := s.dot(); !d.isList() {
-		s.setDot(0)
+	if d := t.records.dot(at); !d.isList() {
+		t.records.setDot(at, 0)
 		t.live--
 	} else {
 		list := t.lists.remove(uint32(d.seq()), p)
 		if r := t.lists.rows[list-1]; r.next == 0 {
 			t.lists.remove(list, r.dot)
-			s.setDot(r.dot)
+			t.records.setDot(at, r.dot)
 		} else {
-			s.setDot(pack(listOrigin, uint64(list)))
+			t.records.setDot(at, pack(listOrigin, uint64(list)))
 		}
 	}
 	t.dots--

@@ -10,7 +10,7 @@ import (
 // without the context. The table must not change meanwhile.
 type Encoding struct {
 	t      *Table
-	order  []ranked // nil if the slots are in order as they are
+	order  []ranked // nil if the records are in order as they are
 	ranks  []uint32
 	front  []byte // what comes before the keys
 	bodies int    // the length of the keys without their heads
@@ -28,7 +28,7 @@ type stretch struct {
 // dots.
 func (t *Table) Encode() *Encoding {
 	e := &Encoding{t: t, ranks: t.ranks()}
-	live, ok := e.inOrder()
+	live, ok := t.inOrder(e.ranks)
 	if !ok {
 		e.order = t.order()
 		live = stretches(e.order)
@@ -49,32 +49,6 @@ func (e *Encoding) AppendTo(dst []byte) []byte {
 		dst = append(dst, key[textHead(key[0]):]...)
 	}
 	return append(dst, e.back...)
-}
-
-// inOrder returns the stretches of a table of which every slot has one dot and
-// these ascend.
-func (e *Encoding) inOrder() (live []stretch, ok bool) {
-	t := e.t
-	if t.live != t.slots.len() || t.dots != t.live || len(t.wide.number) > 0 {
-		return nil, false
-	}
-	last := packed(0)
-	for _, group := range t.slots.groups {
-		for i := range group {
-			p := group[i].dot()
-			if p == last+1 && len(live) > 0 {
-				live[len(live)-1].last++
-				last = p
-				continue
-			}
-			s := stretch{e.ranks[p.origin()], p.seq(), p.seq()}
-			if n := len(live); n > 0 && (s.rank < live[n-1].rank || s.rank == live[n-1].rank && s.first < live[n-1].last) {
-				return nil, false
-			}
-			live, last = append(live, s), p
-		}
-	}
-	return live, true
 }
 
 // stretches returns the stretches of an order.
@@ -115,12 +89,16 @@ func (e *Encoding) appendShapes() {
 
 // keys yields the keys in their order.
 func (e *Encoding) keys() iter.Seq[[]byte] {
-	if e.order == nil {
-		return e.t.inPlace()
-	}
 	return func(yield func([]byte) bool) {
+		if e.order == nil {
+			for _, record := range e.t.records.all() {
+				if dotOf(record) != 0 && !yield(keyOf(record)) {
+					return
+				}
+			}
+		}
 		for i := range e.order {
-			if !yield(e.t.key(e.order[i].slot)) {
+			if !yield(e.t.records.key(e.order[i].at)) {
 				return
 			}
 		}
@@ -143,10 +121,10 @@ func (e *Encoding) appendFurther() {
 	e.back = binary.AppendUvarint(e.back, uint64(e.t.dots-e.t.live))
 	last := 0
 	for i, o := range e.order {
-		if !e.t.slots.at(o.slot).dot().isList() {
+		if !e.t.records.dot(o.at).isList() {
 			continue
 		}
-		for _, d := range e.t.Dots(o.slot)[1:] {
+		for _, d := range e.t.Dots(o.at)[1:] {
 			n, _ := e.t.number(&d.Origin)
 			e.back = binary.AppendUvarint(e.back, uint64(i-last))
 			e.back = binary.AppendUvarint(e.back, uint64(e.ranks[n]))

@@ -1,6 +1,6 @@
 package columns
 
-// An index finds slots by their tags: an open-addressing table with linear
+// An index finds records by their tags: an open-addressing table with linear
 // probing, of which an entry is a tag and a slot plus one. Where an entry
 // belongs ascends with its tag, so a larger table is filled from one end to the
 // other.

@@ -11,9 +11,9 @@ func (t *Table) Merge(from *Table) (changed bool) {
 	}
 	fresh := from.seen.Without(&t.seen)
 	gone := t.mergeRemovals(from)
-	for at := range uint32(from.slots.len()) {
+	for at, record := range from.records.all() {
 		for p := range from.dotsOf(at) {
-			more, change := t.mergeDot(from, at, from.dot(p))
+			more, change := t.mergeDot(from, keyOf(record), from.dot(p))
 			gone, changed = append(gone, more...), changed || change
 		}
 	}
@@ -57,7 +57,7 @@ func (t *Table) mergeRemovals(from *Table) (gone []merge.Dot) {
 		}
 		return gone
 	}
-	for at := range uint32(t.slots.len()) {
+	for at := range t.records.all() {
 		for p := range t.dotsOf(at) {
 			if d := t.dot(p); from.seen.Contains(d) && !from.holds(d) {
 				gone = append(gone, t.joinSlot(from, at)...)
@@ -68,25 +68,25 @@ func (t *Table) mergeRemovals(from *Table) (gone []merge.Dot) {
 	return gone
 }
 
-// mergeDot joins the dot d of one slot of from, and returns what it took off.
-func (t *Table) mergeDot(from *Table, at uint32, d merge.Dot) (gone []merge.Dot, added bool) {
-	k := Raw(from.key(at))
+// mergeDot joins the dot d of one key of from, and returns what it took off.
+func (t *Table) mergeDot(from *Table, key []byte, d merge.Dot) (gone []merge.Dot, added bool) {
+	k := Raw(key)
 	if !t.seen.Contains(d) {
-		t.attach(t.slot(&k), t.pack(d))
+		t.attach(t.record(&k), t.pack(d))
 		return nil, true
 	}
 	other, twice := t.twice(&k, d)
 	if !twice {
 		return nil, false
 	}
-	k = Raw(t.key(other))
+	k = Raw(t.records.key(other))
 	if _, there := from.Find(&k); there {
 		gone = t.joinSlot(from, other)
 	}
 	return gone, false
 }
 
-// twice returns the slot that has d if its key is not k. Only an origin that
+// twice returns the record that has d if its key is not k. Only an origin that
 // lies or was used twice can bring that about.
 func (t *Table) twice(k *Key, d merge.Dot) (at uint32, ok bool) {
 	p, known := t.packed(d)
@@ -94,13 +94,13 @@ func (t *Table) twice(k *Key, d merge.Dot) (at uint32, ok bool) {
 		return 0, false
 	}
 	at, live := t.locate(p)
-	return at, live && !k.begins(t.keys.from(t.slots.place(at)))
+	return at, live && !k.is(t.records.key(at))
 }
 
-// joinSlot takes off a slot the dots that from has seen and does not have at its
+// joinSlot takes off a record the dots that from has seen and does not have at its
 // key, and returns them.
 func (t *Table) joinSlot(from *Table, at uint32) (gone []merge.Dot) {
-	k := Raw(t.key(at))
+	k := Raw(t.records.key(at))
 	theirs, there := from.Find(&k)
 	for p := range t.dotsOf(at) {
 		d := t.dot(p)

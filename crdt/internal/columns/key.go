@@ -96,13 +96,13 @@ func (k *Key) appendTo(b []byte) []byte {
 	return append(append(append(b, k.head[:k.n]...), k.text...), k.raw...)
 }
 
-// begins reports whether b begins with the item.
-func (k *Key) begins(b []byte) bool {
+// is reports whether the item is b.
+func (k *Key) is(b []byte) bool {
 	n := int(k.n)
-	if len(b) < n+len(k.text)+len(k.raw) || n > 0 && (b[0] != k.head[0] || n > 1 && !bytes.Equal(b[1:n], k.head[1:n])) {
+	if len(b) != n+len(k.text)+len(k.raw) || n > 0 && (b[0] != k.head[0] || n > 1 && !bytes.Equal(b[1:n], k.head[1:n])) {
 		return false
 	}
-	return string(b[n:n+len(k.text)]) == k.text && bytes.HasPrefix(b[n+len(k.text):], k.raw)
+	return string(b[n:n+len(k.text)]) == k.text && bytes.Equal(b[n+len(k.text):], k.raw)
 }
 
 // tag returns 32 bits of the hash of the key: of the characters alone if it is

@@ -41,7 +41,7 @@ func (t *Table) addFresh(delta *Table, fresh *merge.Context) {
 		}
 		return
 	}
-	for at := range uint32(t.slots.len()) {
+	for at := range t.records.all() {
 		for p := range t.dotsOf(at) {
 			if d := t.dot(p); fresh.Contains(d) {
 				t.copyDot(delta, at, d)
@@ -51,7 +51,7 @@ func (t *Table) addFresh(delta *Table, fresh *merge.Context) {
 }
 
 func (t *Table) copyDot(delta *Table, at uint32, d merge.Dot) {
-	k := Raw(t.key(at))
+	k := Raw(t.records.key(at))
 	delta.Load(&k, d)
 }
 
@@ -84,7 +84,7 @@ func (t *Table) addGone(delta *Table, known *merge.Context) {
 func (t *Table) liveDots() *merge.Context {
 	dots := make([]packed, 0, t.dots)
 	live := &merge.Context{}
-	for at := range uint32(t.slots.len()) {
+	for at := range t.records.all() {
 		for p := range t.dotsOf(at) {
 			if p.origin() == wideOrigin {
 				live.Add(t.dot(p))

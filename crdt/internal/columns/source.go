@@ -2,12 +2,13 @@ package columns
 
 import (
 	"iter"
+	"math/bits"
 	"slices"
 
 	"github.com/joinery-crdt/joinery/merge"
 )
 
-// A source is an origin and the slots of its dots: a window of pages of
+// A source is an origin and the records of its dots: a window of pages of
 // consecutive sequence numbers. Dots outside of it are in the table's far.
 type source struct {
 	id      merge.Origin
@@ -23,36 +24,55 @@ const (
 	pageSize = 1 << pageBits
 )
 
-// A page says which slots the dots of pageSize sequence numbers are in. What it
-// says of others means nothing: the slot itself has to be asked.
+// A page says which records the live dots of pageSize sequence numbers are in.
 type page struct {
-	each  *[pageSize]uint32 // nil while slots ascend as sequence numbers do
-	start uint32            // then the slot of the first number
-	dots  uint32
+	each         *[pageSize]uint32 // nil while records ascend evenly
+	start, apart uint32            // then where that of the first number would be, and how far apart they are
+	set          uint64            // the numbers that are live, a bit each
 }
 
-func (g *page) slot(seq uint64) uint32 {
-	if g.each != nil {
-		return g.each[seq%pageSize]
-	}
-	return g.start + uint32(seq%pageSize)
-}
-
-func (g *page) set(seq uint64, slot uint32) {
+// record returns the record of a number, if it is live.
+func (g *page) record(seq uint64) (at uint32, ok bool) {
 	i := uint32(seq % pageSize)
-	switch {
-	case g.each != nil:
-		g.each[i] = slot
-	case g.dots == 0:
-		g.start = slot - i
-	case g.start+i != slot:
+	if g.set>>i&1 == 0 {
+		return 0, false
+	}
+	if g.each != nil {
+		return g.each[i], true
+	}
+	return g.start + i*g.apart, true
+}
+
+// put makes a number live, in a record.
+func (g *page) put(seq uint64, at uint32) {
+	i := uint32(seq % pageSize)
+	if g.each == nil && !g.even(i, at) {
 		g.each = new([pageSize]uint32)
 		for j := range g.each {
-			g.each[j] = g.start + uint32(j)
+			g.each[j] = g.start + uint32(j)*g.apart
 		}
-		g.each[i] = slot
 	}
-	g.dots++
+	if g.each != nil {
+		g.each[i] = at
+	}
+	g.set |= 1 << i
+}
+
+// even reports whether number i fits in without a list of all.
+func (g *page) even(i, at uint32) bool {
+	switch bits.OnesCount64(g.set) {
+	case 0:
+		g.start, g.apart = at, 0
+	case 1:
+		j := uint32(bits.TrailingZeros64(g.set))
+		before := int32(g.start + j*g.apart)
+		if (int32(at)-before)%(int32(i)-int32(j)) != 0 {
+			return false
+		}
+		g.apart = uint32((int32(at) - before) / (int32(i) - int32(j)))
+		g.start = at - i*g.apart
+	}
+	return g.start+i*g.apart == at
 }
 
 // page returns the page of a sequence number, nil if the window has none.
@@ -63,15 +83,15 @@ func (s *source) page(seq uint64) *page {
 	return nil
 }
 
-// settle notes that the dot p is in the slot.
+// settle notes that the dot p is in the record.
 func (t *Table) settle(p packed, at uint32) {
 	if p.origin() < listOrigin {
 		s := &t.origins[p.origin()]
 		if g := s.page(p.seq()); g != nil || t.reach(s, p.seq()>>pageBits) {
-			if g = s.page(p.seq()); g.dots == 0 {
+			if g = s.page(p.seq()); g.set == 0 {
 				s.inUse++
 			}
-			g.set(p.seq(), at)
+			g.put(p.seq(), at)
 			return
 		}
 		s.far++
@@ -80,7 +100,7 @@ func (t *Table) settle(p packed, at uint32) {
 	t.stray(p, at)
 }
 
-// stray notes the slot of a dot that no window has.
+// stray notes the record of a dot that no window has.
 func (t *Table) stray(p packed, at uint32) {
 	if t.far == nil {
 		t.far = make(map[packed]uint32)
@@ -95,7 +115,7 @@ func (t *Table) unsettle(p packed) {
 	} else {
 		s := &t.origins[p.origin()]
 		if g := s.page(p.seq()); g != nil {
-			if g.dots--; g.dots == 0 {
+			if g.set &^= 1 << (p.seq() % pageSize); g.set == 0 {
 				*g = page{}
 				s.inUse--
 			}
@@ -106,12 +126,11 @@ func (t *Table) unsettle(p packed) {
 	delete(t.far, p)
 }
 
-// locate returns the slot of p, if it is live.
+// locate returns the record of p, if it is live.
 func (t *Table) locate(p packed) (at uint32, ok bool) {
 	if p.origin() < listOrigin {
 		if g := t.origins[p.origin()].page(p.seq()); g != nil {
-			at = g.slot(p.seq())
-			return at, g.dots != 0 && uint64(at) < uint64(t.slots.len()) && t.has(at, p)
+			return g.record(p.seq())
 		}
 	}
 	at, ok = t.far[p]
@@ -150,7 +169,7 @@ func (t *Table) evict(s *source, n int) {
 	for i := range s.pages[:n] {
 		t.empty(s, uint64(i))
 	}
-	for n < len(s.pages) && s.pages[n].dots == 0 {
+	for n < len(s.pages) && s.pages[n].set == 0 {
 		n++
 	}
 	s.first += uint64(n)
@@ -160,12 +179,12 @@ func (t *Table) evict(s *source, n int) {
 
 // empty moves the dots of a page to far.
 func (t *Table) empty(s *source, i uint64) {
-	g := s.pages[i]
-	if g.dots == 0 {
+	g := &s.pages[i]
+	if g.set == 0 {
 		return
 	}
 	for p := range t.numbersOf(s, s.first+i) {
-		if at := g.slot(p.seq()); uint64(at) < uint64(t.slots.len()) && t.has(at, p) {
+		if at, live := g.record(p.seq()); live {
 			t.stray(p, at)
 			s.far++
 		}
@@ -179,11 +198,11 @@ func (t *Table) gather(s *source, number uint64) {
 	for p := range t.numbersOf(s, number) {
 		if at, ok := t.far[p]; ok {
 			delete(t.far, p)
-			g.set(p.seq(), at)
+			g.put(p.seq(), at)
 			s.far--
 		}
 	}
-	if g.dots > 0 {
+	if g.set != 0 {
 		s.inUse++
 	}
 }

@@ -13,17 +13,16 @@ import (
 // made by New. It is not safe for concurrent mutation.
 type Table struct {
 	seen    merge.Context
-	keys    keys
-	slots   slots
+	records records
 	index   index
 	seed    maphash.Seed
 	origins []source
 	numbers map[merge.Origin]uint32 // of origins, if there are more than a few
 	last    uint32                  // number of the origin that changed something last
-	far     map[packed]uint32       // the slots of dots that no page has
+	far     map[packed]uint32       // the records of dots that no page has
 	lists   lists
 	wide    wides
-	live    int // slots with a dot
+	live    int // records with a dot
 	dots    int
 	journal journal
 }
@@ -46,7 +45,7 @@ func (t *Table) Load(k *Key, d merge.Dot) bool {
 	if _, live := t.locate(p); live {
 		return false
 	}
-	t.attach(t.slot(k), p)
+	t.attach(t.record(k), p)
 	return true
 }
 
@@ -57,38 +56,10 @@ func (t *Table) Len() int { return t.live }
 // modified.
 func (t *Table) Context() *merge.Context { return &t.seen }
 
-// Version returns how often the slots were copied or renumbered.
-func (t *Table) Version() uint64 { return t.slots.moves }
+// Version returns how often the records were copied or renumbered.
+func (t *Table) Version() uint64 { return t.records.moves }
 
-// key returns the key of a slot, which must not be modified or kept.
-func (t *Table) key(at uint32) []byte {
-	end := t.keys.end()
-	if next := int(at) + 1; next < t.slots.len() {
-		end = t.slots.place(uint32(next))
-	}
-	return t.keys.between(t.slots.place(at), end)
-}
-
-// inPlace yields the keys of all slots.
-func (t *Table) inPlace() iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		begin := place(0)
-		for g, group := range t.slots.groups {
-			for i := range group {
-				end := t.slots.bases[g] + place(group[i].place)
-				if (g > 0 || i > 0) && !yield(t.keys.between(begin, end)) {
-					return
-				}
-				begin = end
-			}
-		}
-		if t.slots.len() > 0 {
-			yield(t.keys.between(begin, t.keys.end()))
-		}
-	}
-}
-
-// search returns the slot of a key, with a dot or not.
+// search returns the record of a key, with a dot or not.
 func (t *Table) search(k *Key, tag uint32) (at uint32, ok bool) {
 	entries := t.index.entries
 	if len(entries) == 0 {
@@ -101,7 +72,7 @@ func (t *Table) search(k *Key, tag uint32) (at uint32, ok bool) {
 		}
 		if uint32(e>>32) == tag {
 			at := uint32(e) - 1
-			if k.begins(t.keys.from(t.slots.place(at))) {
+			if k.is(t.records.key(at)) {
 				return at, true
 			}
 		}
@@ -111,15 +82,15 @@ func (t *Table) search(k *Key, tag uint32) (at uint32, ok bool) {
 	}
 }
 
-// Find returns the slot of a key that has a dot. It is good until the next
+// Find returns the record of a key that has a dot. It is good until the next
 // change.
 func (t *Table) Find(k *Key) (at uint32, ok bool) {
 	at, ok = t.search(k, k.tag(t.seed))
-	return at, ok && t.slots.at(at).dot() != 0
+	return at, ok && t.records.dot(at) != 0
 }
 
-// slot returns the slot of a key, a new one without a dot if it has none.
-func (t *Table) slot(k *Key) uint32 {
+// record returns the record of a key, a new one without a dot if it has none.
+func (t *Table) record(k *Key) uint32 {
 	tag := k.tag(t.seed)
 	if at, ok := t.search(k, tag); ok {
 		return at
@@ -127,23 +98,23 @@ func (t *Table) slot(k *Key) uint32 {
 	return t.insert(k, tag)
 }
 
-// insert gives a key that has none a slot.
+// insert gives a key that has none a record.
 func (t *Table) insert(k *Key, tag uint32) uint32 {
 	t.index.grow()
-	at := t.slots.add(t.keys.add(k))
+	at := t.records.add(k)
 	t.index.put(entryOf(tag, at))
 	return at
 }
 
-// All yields the keys that have a dot and their slots, in the order in which
+// All yields the keys that have a dot and their records, in the order in which
 // they came. A key must not be modified, or kept beyond the next change. If the
 // table is changed meanwhile, All may yield what has lost its dots, and the
-// slots are good only while Version is the same.
+// records are good only while Version is the same.
 func (t *Table) All() iter.Seq2[uint32, []byte] {
 	return func(yield func(uint32, []byte) bool) {
-		then := &Table{keys: keys{slices.Clone(t.keys.chunks)}, slots: slots{groups: slices.Clone(t.slots.groups), bases: t.slots.bases}}
-		for at := range uint32(then.slots.len()) {
-			if then.slots.at(at).dot() != 0 && !yield(at, then.key(at)) {
+		then := records{chunks: slices.Clone(t.records.chunks)}
+		for at, record := range then.all() {
+			if dotOf(record) != 0 && !yield(at, keyOf(record)) {
 				return
 			}
 		}
@@ -154,7 +125,7 @@ func (t *Table) All() iter.Seq2[uint32, []byte] {
 func (t *Table) Clone() *Table {
 	c := *t
 	c.seen = *t.seen.Clone()
-	c.keys, c.slots = t.keys.clone(), t.slots.clone()
+	c.records = t.records.clone()
 	c.index.entries = slices.Clone(t.index.entries)
 	c.origins = slices.Clone(t.origins)
 	for i := range c.origins {

@@ -5,62 +5,103 @@ import (
 	"slices"
 )
 
-// fewDead is how many dead slots a table of any size may have.
+// fewDead is how many dead records a table of any size may have.
 const fewDead = 64
 
-// tidy rewrites the table when most of its slots are dead.
+// tidy rewrites the table when most of its records are dead.
 func (t *Table) tidy() {
-	if dead := t.slots.len() - t.live; dead > t.live+fewDead {
+	if dead := t.records.n - t.live; dead > t.live+fewDead {
 		t.rewrite()
 	}
 }
 
-// rewrite drops the dead slots and sorts the others by their dots.
+// rewrite drops the dead records and sorts the others by their dots.
 func (t *Table) rewrite() {
-	order := t.order()
-	old, tags := *t, t.tags()
-	t.keys, t.slots, t.index = keys{}, slots{moves: t.slots.moves + 1}, index{}
+	old := *t
+	t.records, t.index = records{moves: t.records.moves + 1}, index{}
 	t.far, t.origins = nil, slices.Clone(t.origins)
 	for i := range t.origins {
 		t.origins[i] = source{id: t.origins[i].id}
 	}
-	t.index.resize(room(len(order)))
-	for _, e := range order {
-		k := Raw(old.key(e.slot))
-		at := t.slots.add(t.keys.add(&k))
-		t.index.put(entryOf(tags[e.slot], at))
-		t.slots.at(at).setDot(old.slots.at(e.slot).dot())
-		for p := range t.dotsOf(at) {
-			t.settle(p, at)
+	if _, ok := old.inOrder(old.ranks()); ok {
+		for at := range old.records.all() {
+			t.copyRecord(&old, at)
+		}
+	} else {
+		for _, o := range old.order() {
+			t.copyRecord(&old, o.at)
 		}
 	}
-}
-
-// tags returns the tag of each slot.
-func (t *Table) tags() []uint32 {
-	tags := make([]uint32, t.slots.len())
-	for _, e := range t.index.entries {
+	t.index.resize(room(t.live))
+	for _, e := range old.index.entries {
 		if e != 0 {
-			tag, at := split(e)
-			tags[at] = tag
+			if tag, at := split(e); old.records.dot(at) != 0 {
+				t.index.put(entryOf(tag, uint32(old.records.dot(at)-1)))
+			}
 		}
 	}
-	return tags
 }
 
-// A ranked is a slot and the least of its dots, with the rank of the origin
+// copyRecord copies a record with a dot from what the table was before, and
+// leaves there, in place of the dot, where it is now, plus one.
+func (t *Table) copyRecord(old *Table, at uint32) {
+	d := old.records.dot(at)
+	if d == 0 {
+		return
+	}
+	k := Raw(old.records.key(at))
+	now := t.records.add(&k)
+	t.records.setDot(now, d)
+	old.records.setDot(at, packed(now)+1)
+	for p := range t.dotsOf(now) {
+		t.settle(p, now)
+	}
+}
+
+// inOrder returns the stretches of a table of which every key has one dot and
+// these ascend.
+func (t *Table) inOrder(ranks []uint32) (live []stretch, ok bool) {
+	if t.dots != t.live || len(t.wide.number) > 0 {
+		return nil, false
+	}
+	last, s := packed(0), stretch{}
+	for _, record := range t.records.all() {
+		p := dotOf(record)
+		switch {
+		case p == 0:
+		case last != 0 && p == last+1:
+			s.last++
+			last = p
+		default:
+			next := stretch{ranks[p.origin()], p.seq(), p.seq()}
+			if last != 0 {
+				if next.rank < s.rank || next.rank == s.rank && next.first < s.last {
+					return nil, false
+				}
+				live = append(live, s)
+			}
+			last, s = p, next
+		}
+	}
+	if last != 0 {
+		live = append(live, s)
+	}
+	return live, true
+}
+
+// A ranked is a record and the least of its dots, with the rank of the origin
 // among all.
 type ranked struct {
 	seq  uint64
 	rank uint32
-	slot uint32
+	at   uint32
 }
 
-// order returns the slots with dots, by the least of these.
+// order returns the records with dots, by the least of these.
 func (t *Table) order() []ranked {
 	order := make([]ranked, 0, t.live)
 	ranks := t.ranks()
-	for at := range uint32(t.slots.len()) {
+	for at := range t.records.all() {
 		least := ranked{}
 		for p := range t.dotsOf(at) {
 			d := t.dot(p)
