@@ -85,8 +85,11 @@ func (s *ORSet[T]) changeLarge(delta *ORSet[T], origin merge.Origin, v T, k *col
 // mergeSmall joins a set that is not in columns into one that is.
 func (s *ORSet[T]) mergeSmall(from *ORSet[T]) bool {
 	if from.few == nil && from.one.dot.Seq != 0 {
+		c := columns.Change{Dot: from.one.dot, Old: from.one.old, Put: from.one.put}
+		if !c.Put { // the dots alone tell what is removed
+			return s.many.Apply(nil, &c)
+		}
 		if k, ok := keyOf(&from.one.element); ok {
-			c := columns.Change{Dot: from.one.dot, Old: from.one.old, Put: from.one.put}
 			return s.many.Apply(&k, &c)
 		}
 	}
@@ -192,15 +195,24 @@ func elementOf[T comparable](b []byte) (v T) {
 // tableOf returns the columns of a map. The error is a [*ValueError] about an
 // element that has no encoding.
 func tableOf[T comparable](few *merge.DotMap[T, struct{}]) (*columns.Table, error) {
-	t := columns.Of(few.Context().Clone())
+	type cell struct {
+		element T
+		dots    []merge.Dot
+	}
+	cells := make([]cell, 0, few.Len())
 	for v, f := range few.All() {
-		b, err := encodeKey(v)
+		cells = append(cells, cell{v, f.Dots()})
+	}
+	slices.SortFunc(cells, func(a, b cell) int { return a.dots[0].Compare(b.dots[0]) })
+	t := columns.Of(few.Context().Clone())
+	for _, c := range cells {
+		b, err := encodeKey(c.element)
 		if err != nil {
 			return nil, err
 		}
 		k := columns.Raw(b)
-		for e := range f.All() {
-			t.Load(&k, e.Dot)
+		for _, d := range c.dots {
+			t.Load(&k, d)
 		}
 	}
 	t.Loaded()

@@ -60,7 +60,8 @@ func (t *Table) clear(at uint32, c *Change) {
 	}
 }
 
-// Apply joins a change of k by another replica, and reports a change.
+// Apply joins a change of k by another replica, and reports a change. It does
+// not use k, which may be nil, if the change puts nothing.
 func (t *Table) Apply(k *Key, c *Change) (changed bool) {
 	if c.Put && t.seen.Contains(c.Dot) {
 		if _, twice := t.twice(k, c.Dot); twice {
