@@ -156,12 +156,24 @@ func BenchmarkORSetUnmarshal(b *testing.B) {
 	}
 }
 
+// BenchmarkPNCounterAdd counts where the delta is ignored and where it is kept.
 func BenchmarkPNCounterAdd(b *testing.B) {
-	var c crdt.PNCounter
-	b.ReportAllocs()
-	for b.Loop() {
-		add(b, &c, originA, 1)
-	}
+	b.Run("ignored", func(b *testing.B) {
+		var c crdt.PNCounter
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := c.Add(originA, 1); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("kept", func(b *testing.B) {
+		var c crdt.PNCounter
+		b.ReportAllocs()
+		for b.Loop() {
+			add(b, &c, originA, 1)
+		}
+	})
 }
 
 func BenchmarkLWWRegisterSet(b *testing.B) {

@@ -23,17 +23,24 @@ var (
 	// MVKind keeps multi-value registers: all values that no later write has
 	// seen.
 	MVKind Kind = &causal{"mvregister", CheckValue, checkSingle}
+	// EWFlagKind keeps enable-wins flags: enabled while an enable has not been
+	// seen by a disable.
+	EWFlagKind Kind = &causal{"ewflag", checkEmpty, checkSingle}
+	// DWFlagKind keeps disable-wins flags: enabled if enabled once and every
+	// disable has been seen by some enable.
+	DWFlagKind Kind = dwflag
 )
 
 var (
-	rwset = &causal{"rwset", checkPolarity, CheckElement}
-	uset  = &causal{"uset", checkEmpty, CheckElement}
+	rwset  = &causal{"rwset", checkPolarity, CheckElement}
+	uset   = &causal{"uset", checkEmpty, CheckElement}
+	dwflag = &causal{"dwflag", checkPolarity, checkSingle}
 )
 
-// The payloads of an RWSet's writes.
+// The payloads of the writes of an RWSet and a DWFlag.
 var (
-	Added   = []byte{1} // the element was added
-	Removed = []byte{0} // the element was removed
+	Added   = []byte{1} // the element was added, the flag enabled
+	Removed = []byte{0} // the element was removed, the flag disabled
 )
 
 // causal is a kind whose cells are dot functions of payloads.
@@ -48,7 +55,7 @@ func (k causal) Name() string { return k.name }
 // Check accepts a Put with a payload of the kind, or a bare removal where the
 // kind has them.
 func (k causal) Check(w Write) error {
-	if !w.Put && k.name == rwset.name {
+	if !w.Put && (k.name == rwset.name || k.name == dwflag.name) {
 		return &WriteError{k.name, "a removal that stores nothing"}
 	}
 	return k.checkInField(w)
@@ -175,8 +182,16 @@ func Supersede(cell []byte, put bool, payload []byte) (Op, error) {
 
 // RWSetHas reports whether the element whose cell is given is in a remove-wins
 // set.
-func RWSetHas(cell []byte) (bool, error) {
-	live, err := rwset.live(cell)
+func RWSetHas(cell []byte) (bool, error) { return rwset.prevails(cell) }
+
+// DWFlagEnabled reports whether the disable-wins flag whose cell is given is
+// enabled.
+func DWFlagEnabled(cell []byte) (bool, error) { return dwflag.prevails(cell) }
+
+// prevails reports whether the cell, of a kind with polarity, holds something
+// and no removal.
+func (k causal) prevails(cell []byte) (bool, error) {
+	live, err := k.live(cell)
 	if err != nil {
 		return false, err
 	}
@@ -213,7 +228,7 @@ func checkPolarity(payload []byte) error {
 // checkSingle accepts the name of the only cell of an object.
 func checkSingle(element []byte) error {
 	if len(element) != 0 {
-		return &ValueError{"a register has one cell", nil}
+		return &ValueError{"an object of this type has one cell, without a name", nil}
 	}
 	return nil
 }

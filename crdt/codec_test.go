@@ -34,6 +34,7 @@ type decodable interface {
 func blanks() map[string]decodable {
 	return map[string]decodable{
 		"gset": &crdt.GSet[string]{}, "twopset": &crdt.TwoPSet[string]{}, "orset": &crdt.ORSet[string]{}, "rwset": &crdt.RWSet[string]{},
+		"gcounter": &crdt.GCounter{}, "bounded": &crdt.BoundedCounter{}, "ewflag": &crdt.EWFlag{}, "dwflag": &crdt.DWFlag{},
 		"pncounter": &crdt.PNCounter{}, "lww": &crdt.LWWRegister[string]{}, "mvregister": &crdt.MVRegister[string]{},
 		"uset": &crdt.USet[string]{}, "lwwset": &crdt.LWWSet[string]{}, "lwwset-remove": &crdt.RemoveBiasedLWWSet[string]{},
 		"pnset": &crdt.PNSet[string]{}, "lwwmap": &crdt.LWWMap[string, int]{},
@@ -91,6 +92,8 @@ func goldens(t testing.TB) map[string]decodable {
 		all[name] = v
 	}
 	maps.Copy(all, goldenMaps(t))
+	maps.Copy(all, counterGoldens(t))
+	maps.Copy(all, flagGoldens())
 	return all
 }
 
@@ -227,6 +230,25 @@ func TestUnmarshalRefusesBodies(t *testing.T) {
 		{"pncounter", "02" + hexA + hexA + "0101 0000 0000 0000", "an origin twice"},
 		{"pncounter", "02" + hexB + hexA + "0101 0000 0000 0000", "origins out of order"},
 		{"pncounter", "ffffffffffffffff7f", "a huge count"},
+		{"gcounter", "01" + hexA, "no total"},
+		{"gcounter", "01" + hexA + "00", "a total of 0"},
+		{"gcounter", "01" + hexA + "80808080808080808001", "a total of 2^63"},
+		{"gcounter", "02" + hexA + hexA + "0101", "an origin twice"},
+		{"gcounter", "01" + hexA + "01 00", "trailing bytes"},
+		{"bounded", "01" + hexA + "01 00", "a truncated account"},
+		{"bounded", "01" + hexA + "00 00 00", "an empty account"},
+		{"bounded", "01" + hexA + "80808080808080808001 00 00", "2^63 rights"},
+		{"bounded", "01" + hexA + "05 80808080808080808001 00", "2^63 rights spent"},
+		{"bounded", "01" + hexA + "05 00 01" + hexB + "00", "a gift of 0"},
+		{"bounded", "01" + hexA + "05 00 02" + hexB + hexA + "01 01", "recipients out of order"},
+		{"bounded", "02" + hexB + hexA + "010000 010000", "origins out of order"},
+		{"bounded", "01" + hexA + "01 00 00 00", "trailing bytes"},
+		{"ewflag", seenA, "no count"},
+		{"ewflag", seenA + "02 00 00 02 01", "dots out of order"},
+		{"ewflag", seenA + "01 00 03", "an unseen dot"},
+		{"ewflag", seenA + "01 00 01 00", "trailing bytes"},
+		{"dwflag", seenA + "01 00 01", "no polarity"},
+		{"dwflag", seenA + "01 00 01 02", "an unknown polarity"},
 		{"lww", "00", "a truncated stamp"},
 		{"lww", "0000000000000001" + hexA, "no value"},
 		{"lww", "0000000000000001" + hexA + "05", "a value of another type"},
@@ -302,6 +324,7 @@ func refuses(t *testing.T, name string, b []byte, why string) {
 	for _, label := range []string{
 		"gset three", "orset two adds", "rwset conflict", "pncounter after reset", "lww value", "mvregister conflict",
 		"uset two", "lwwset two", "lwwset-remove two", "pnset counts", "lwwmap three", "ormap of maps", "nested two deltas",
+		"gcounter two", "bounded two accounts", "ewflag two enables", "dwflag conflict",
 	} {
 		v := full[label]
 		if !strings.HasPrefix(label, name+" ") {

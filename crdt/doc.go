@@ -1,12 +1,13 @@
-// Package crdt is the replicated types: sets, counters and registers that any
+// Package crdt is the replicated types: sets, counters, flags and registers that any
 // number of replicas change without asking each other, and that end equal when
 // they have seen the same changes.
 //
 // Each type exists stand-alone, as a value that an application merges and
 // encodes itself ([GSet], [TwoPSet], [ORSet], [RWSet], [PNCounter],
-// [LWWRegister], [MVRegister], [USet], [LWWSet], [RemoveBiasedLWWSet], [PNSet],
-// [LWWMap]), and as a [Kind], which keeps the objects of a
-// node's space as small cells. Both forms call the same joins.
+// [GCounter], [BoundedCounter], [EWFlag], [DWFlag], [LWWRegister],
+// [MVRegister], [USet], [LWWSet], [RemoveBiasedLWWSet], [PNSet], [LWWMap]), and
+// as a [Kind], which keeps the objects of a node's space as small cells. Both
+// forms call the same joins. [NewLatticeKind] makes a Kind of any other lattice.
 //
 // # Guarantees
 //

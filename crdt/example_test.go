@@ -95,6 +95,69 @@ func ExamplePNCounter_Reset() {
 	// Output: 1
 }
 
+func ExampleGCounter() {
+	var onPhone, onLaptop crdt.GCounter
+	visits, err := onPhone.Add(phone, 5)
+	if err != nil {
+		fmt.Println(err)
+	}
+	if _, err := onLaptop.Add(laptop, 2); err != nil {
+		fmt.Println(err)
+	}
+	onLaptop.Merge(visits)
+	fmt.Println(onLaptop.Value())
+	// Output: 7
+}
+
+// Tickets are sold on two devices, offline, and never more than there are.
+func ExampleBoundedCounter() {
+	var onPhone, onLaptop crdt.BoundedCounter
+	if _, err := onPhone.Inc(phone, 10); err != nil { // ten tickets
+		fmt.Println(err)
+	}
+	share, err := onPhone.Transfer(phone, laptop, 4)
+	if err != nil {
+		fmt.Println(err)
+	}
+	onLaptop.Merge(share)
+
+	sold, err := onLaptop.Dec(laptop, 3)
+	if err != nil {
+		fmt.Println(err)
+	}
+	_, err = onLaptop.Dec(laptop, 2)
+	fmt.Println(err)
+	onPhone.Merge(sold)
+	fmt.Println(onPhone.Value(), onPhone.Rights(phone), onPhone.Rights(laptop))
+	// Output:
+	// crdt: origin 00000000-0000-0000-0000-000000000002 has rights to count down by 1, not by 2; have more transferred to it
+	// 7 6 1
+}
+
+func ExampleEWFlag() {
+	var onPhone, onLaptop crdt.EWFlag
+	onLaptop.Merge(onPhone.Enable(phone))
+
+	// Offline, the phone disables the flag while the laptop enables it again.
+	off, on := onPhone.Disable(phone), onLaptop.Enable(laptop)
+	onPhone.Merge(on)
+	onLaptop.Merge(off)
+	fmt.Println(onPhone.Enabled(), onLaptop.Enabled())
+	// Output: true true
+}
+
+func ExampleDWFlag() {
+	var onPhone, onLaptop crdt.DWFlag
+	onLaptop.Merge(onPhone.Enable(phone))
+
+	// Offline, the phone disables the flag while the laptop enables it again.
+	off, on := onPhone.Disable(phone), onLaptop.Enable(laptop)
+	onPhone.Merge(on)
+	onLaptop.Merge(off)
+	fmt.Println(onPhone.Enabled(), onLaptop.Enabled())
+	// Output: false false
+}
+
 func ExampleLWWRegister() {
 	var onPhone, onLaptop crdt.LWWRegister[string]
 	// In use the times come from an hlc.Clock.
@@ -290,7 +353,7 @@ func ExampleNested() {
 
 func ExampleBuiltin() {
 	fmt.Println(crdt.Builtin().Names())
-	// Output: [gset lww lwwmap lwwset lwwset-remove mvregister ormap orset pncounter pnset rwset twopset uset]
+	// Output: [bounded dwflag ewflag gcounter gset lww lwwmap lwwset lwwset-remove mvregister ormap orset pncounter pnset rwset twopset uset]
 }
 
 // The share of one origin, as a counter keeps it.

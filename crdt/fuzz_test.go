@@ -64,6 +64,22 @@ func FuzzPNCounter(f *testing.F) {
 	fuzzDecoder(f, "pncounter", func() *crdt.PNCounter { return &crdt.PNCounter{} })
 }
 
+func FuzzGCounter(f *testing.F) {
+	fuzzDecoder(f, "gcounter", func() *crdt.GCounter { return &crdt.GCounter{} })
+}
+
+func FuzzBoundedCounter(f *testing.F) {
+	fuzzDecoder(f, "bounded", func() *crdt.BoundedCounter { return &crdt.BoundedCounter{} })
+}
+
+func FuzzEWFlag(f *testing.F) {
+	fuzzDecoder(f, "ewflag", func() *crdt.EWFlag { return &crdt.EWFlag{} })
+}
+
+func FuzzDWFlag(f *testing.F) {
+	fuzzDecoder(f, "dwflag", func() *crdt.DWFlag { return &crdt.DWFlag{} })
+}
+
 func FuzzLWWRegister(f *testing.F) {
 	fuzzDecoder(f, "lww", func() *crdt.LWWRegister[any] { return &crdt.LWWRegister[any]{} })
 }
@@ -158,7 +174,7 @@ func rebuild(t *testing.T, k crdt.Kind, name, cell []byte) (again []byte) {
 		}
 		join(crdt.Write{Dot: dot(1, 1), Time: times.Added, Op: crdt.Op{Put: true, Payload: crdt.Added}})
 		join(crdt.Write{Dot: dot(1, 2), Time: times.Removed, Op: crdt.Op{Put: true, Payload: crdt.Removed}})
-	case crdt.ORSetKind, crdt.RWSetKind, crdt.MVKind, crdt.USetKind:
+	case crdt.ORSetKind, crdt.RWSetKind, crdt.MVKind, crdt.USetKind, crdt.EWFlagKind, crdt.DWFlagKind:
 		live, err := crdt.DecodeDots(cell)
 		if err != nil {
 			t.Fatal(err)
@@ -206,7 +222,9 @@ func rebuildField(t *testing.T, name, cell []byte) (again []byte) {
 func FuzzKinds(f *testing.F) {
 	o := origin(1)
 	name := element(f, "a")
+	own := origin(9) // of the write below
 	for i := range allKinds.Names() {
+		f.Add(byte(i), own[:], []byte{1, 2, 0}, []byte{5, 0, 0}, uint64(7), byte(1))
 		f.Add(byte(i), name, []byte(nil), []byte{1}, uint64(1), byte(1))
 		f.Add(byte(i), []byte(path(f, name, "f", "gset")), []byte(nil), []byte(nil), uint64(7), byte(3))
 		f.Add(byte(i), []byte(path(f, o[:], "f", "ormap", "g", "pncounter")), []byte{1, 0, 0, 0}, []byte{5, 0, 1, 0}, uint64(7), byte(1))
@@ -290,7 +308,7 @@ func FuzzHistories(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, pick byte, choices []byte) {
 		choices = choices[:min(len(choices), 400)]
-		switch pick % 12 {
+		switch pick % 16 {
 		case 0:
 			fuzzHistory(t, gsetForm, choices)
 		case 1:
@@ -315,6 +333,14 @@ func FuzzHistories(f *testing.F) {
 			fuzzHistory(t, pnsetForm, choices)
 		case 11:
 			fuzzHistory(t, lwwMapForm, choices)
+		case 12:
+			fuzzHistory(t, gcounterForm, choices)
+		case 13:
+			fuzzHistory(t, boundedForm, choices)
+		case 14:
+			fuzzHistory(t, ewFlagForm, choices)
+		case 15:
+			fuzzHistory(t, dwFlagForm, choices)
 		}
 	})
 }

@@ -105,6 +105,7 @@ func Builtin() Kinds {
 	kinds := NewKinds(
 		GSetKind, TwoPSetKind, ORSetKind, RWSetKind, PNCounterKind, LWWKind, MVKind,
 		USetKind, LWWSetKind, RemoveBiasedLWWSetKind, PNSetKind, LWWMapKind,
+		GCounterKind, BoundedKind, EWFlagKind, DWFlagKind,
 	)
 	kinds[mapName] = NewMapKind(kinds)
 	return kinds
@@ -117,6 +118,22 @@ func NewKinds(kinds ...Kind) Kinds {
 		m[k.Name()] = k
 	}
 	return m
+}
+
+// Add adds kinds under their names. The error is a [*KindError] about a name
+// that is taken or empty; then nothing is added.
+func (k Kinds) Add(kinds ...Kind) error {
+	for i, kind := range kinds {
+		name := kind.Name()
+		same := slices.ContainsFunc(kinds[:i], func(other Kind) bool { return other.Name() == name })
+		if _, taken := k[name]; taken || same || name == "" {
+			return &KindError{name, "the name is taken or empty; choose another"}
+		}
+	}
+	for _, kind := range kinds {
+		k[kind.Name()] = kind
+	}
+	return nil
 }
 
 // Names returns the names, ascending.

@@ -43,7 +43,8 @@ func drop(d merge.Dot, seen ...merge.Dot) crdt.Write {
 
 func TestKindNames(t *testing.T) {
 	want := []string{
-		"gset", "lww", "lwwmap", "lwwset", "lwwset-remove", "mvregister", "ormap", "orset", "pncounter", "pnset", "rwset", "twopset", "uset",
+		"bounded", "dwflag", "ewflag", "gcounter", "gset", "lww", "lwwmap", "lwwset", "lwwset-remove",
+		"mvregister", "ormap", "orset", "pncounter", "pnset", "rwset", "twopset", "uset",
 	}
 	if got := allKinds.Names(); len(got) != len(want) {
 		t.Fatalf("Builtin has %v, want %v", got, want)
@@ -138,6 +139,7 @@ func TestDamagedCells(t *testing.T) {
 	two := append(append([]byte{2}, o[:]...), 1, 0)
 	valid := map[string]crdt.Write{
 		"gset": put(dot(1, 9), nil), "twopset": put(dot(1, 9), []byte{1}), "pncounter": put(dot(1, 9), []byte{1, 0, 0, 0}),
+		"gcounter": put(dot(1, 9), []byte{1}), "bounded": put(dot(1, 9), []byte{1, 0, 0}), "ewflag": put(dot(1, 9), nil), "dwflag": put(dot(1, 9), []byte{1}),
 		"orset": put(dot(1, 9), nil), "rwset": put(dot(1, 9), []byte{1}), "mvregister": put(dot(1, 9), []byte{1}), "lww": put(dot(1, 9), []byte{1}),
 		"uset": put(dot(1, 9), nil), "lwwset": timed([]byte{1}), "lwwset-remove": timed([]byte{0}), "pnset": put(dot(1, 9), []byte{1, 0, 0, 0}),
 		"lwwmap": put(dot(1, 9), nil),
@@ -153,6 +155,16 @@ func TestDamagedCells(t *testing.T) {
 		{"twopset", []byte{2, 0}},
 		{"pncounter", []byte{}},
 		{"pncounter", []byte{1, 0, 2, 0}},
+		{"gcounter", []byte{}},
+		{"gcounter", []byte{0}},
+		{"gcounter", []byte{1, 1}},
+		{"bounded", []byte{}},
+		{"bounded", []byte{0, 0, 0}},
+		{"bounded", []byte{1, 0, 1}},
+		{"ewflag", []byte{0}},
+		{"ewflag", dotted("0101")},
+		{"dwflag", dotted("00")},
+		{"dwflag", dotted("0102")},
 		{"orset", []byte{}},
 		{"orset", []byte{0}},
 		{"orset", dotted("0101")},

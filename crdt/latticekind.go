@@ -1,10 +1,13 @@
 package crdt
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
+	"unicode/utf8"
 
 	"github.com/joinery-crdt/joinery/internal/varint"
 	"github.com/joinery-crdt/joinery/merge"
@@ -18,6 +21,12 @@ var (
 	TwoPSetKind Kind = &lattice[Phase, *Phase]{"twopset", CheckElement, decodePhase}
 	// PNCounterKind keeps counters. Its cells are named by origin.
 	PNCounterKind Kind = &lattice[Share, *Share]{"pncounter", checkOrigin, decodeShare}
+	// GCounterKind keeps counters that only go up. Its cells are named by
+	// origin, and written by it alone.
+	GCounterKind Kind = &ownLattice[Total, *Total]{lattice[Total, *Total]{"gcounter", checkOrigin, decodeTotal}}
+	// BoundedKind keeps counters that never fall below 0. Its cells are named
+	// by origin, and written by it alone.
+	BoundedKind Kind = &ownLattice[Account, *Account]{lattice[Account, *Account]{"bounded", checkOrigin, decodeAccount}}
 )
 
 // ErrRemoved says that a two-phase set never takes back an element that was removed.
@@ -74,15 +83,23 @@ type Share struct {
 // Add returns the share after its origin adds n, which may be negative, or
 // [ErrOverflow].
 func (s Share) Add(n int64) (Share, error) {
+	if err := s.grow(n); err != nil {
+		return Share{}, err
+	}
+	return s, nil
+}
+
+// grow is Add in place. An error leaves the share as it was.
+func (s *Share) grow(n int64) error {
 	side, by := &s.P, uint64(n)
 	if n < 0 {
 		side, by = &s.N, -uint64(n)
 	}
 	if by > math.MaxInt64-*side || *side > math.MaxInt64 {
-		return Share{}, ErrOverflow
+		return ErrOverflow
 	}
 	*side += by
-	return s, nil
+	return nil
 }
 
 // Reset returns the share with everything seen so far taken into its baseline.
@@ -173,17 +190,97 @@ func checkOrigin(element []byte) error {
 	return nil
 }
 
-// cellLattice is what a lattice kind needs of its cells.
-type cellLattice[L any] interface {
+// A CellLattice is the constraint "*L is a lattice with a binary form", which
+// is what the cells of a kind are made of.
+type CellLattice[L any] interface {
 	merge.Ptr[L]
 	encoding.BinaryAppender
 }
 
+// ErrKind is the kind of every [*KindError].
+var ErrKind = errors.New("crdt: unusable kind")
+
+// A KindError reports a kind that cannot be made or added to others.
+type KindError struct {
+	Name    string
+	Problem string
+}
+
+// Error says what is wrong.
+func (e *KindError) Error() string { return fmt.Sprintf("crdt: kind %.80q: %s", e.Name, e.Problem) }
+
+// Is makes a KindError match [ErrKind].
+func (e *KindError) Is(target error) bool { return target == ErrKind }
+
+// NewLatticeKind returns a kind whose cells are values of a lattice of the
+// caller's own. A write joins a value into one cell, and supersedes nothing.
+//
+// check accepts the names of an object's cells, and retains none; nil is for
+// objects of one cell without a name. decode reads what AppendBinary of a value
+// writes, and may retain none of it. It gets bytes from anywhere: it must
+// neither panic nor allocate more than they justify. What it reads and
+// AppendBinary does not write again is refused.
+//
+// Joining bottom to a cell must change nothing, and the laws of
+// [merge.Lattice] must hold; package merge/mergetest checks them. Every replica
+// must know the kind under the same name with the same lattice.
+//
+// The error is a [*KindError] about a name that is empty, has more than
+// [MaxKindName] bytes or is that of a kind of this package. Add the kind to
+// what [Builtin] returns, with [Kinds.Add].
+func NewLatticeKind[L any, P CellLattice[L]](name string, check func(element []byte) error, decode func([]byte) (L, error)) (Kind, error) {
+	switch _, taken := Builtin()[name]; {
+	case name == "" || len(name) > MaxKindName || !utf8.ValidString(name):
+		return nil, &KindError{name, fmt.Sprintf("a name is 1 to %d bytes of UTF-8", MaxKindName)}
+	case taken:
+		return nil, &KindError{name, "the name is taken by a kind of this package; choose another"}
+	case decode == nil:
+		return nil, &KindError{name, "it has no decoder"}
+	}
+	if check == nil {
+		check = checkSingle
+	}
+	return &lattice[L, P]{name, check, canonical[L, P](decode)}, nil
+}
+
+// MaxKindName is the longest name of a kind, in bytes, that changes can carry.
+const MaxKindName = 64
+
+// canonical refuses what decode reads and L writes otherwise.
+func canonical[L any, P CellLattice[L]](decode func([]byte) (L, error)) func([]byte) (L, error) {
+	return func(b []byte) (L, error) {
+		v, err := decode(b)
+		if err != nil {
+			return v, err
+		}
+		again, err := P(&v).AppendBinary(nil)
+		if err == nil && !bytes.Equal(again, b) {
+			err = &ValueError{fmt.Sprintf("bytes that %T does not write", v), nil}
+		}
+		return v, err
+	}
+}
+
 // lattice is a kind whose cells and payloads are encoded lattice values.
-type lattice[L any, P cellLattice[L]] struct {
+type lattice[L any, P CellLattice[L]] struct {
 	name    string
 	element func([]byte) error
 	decode  func([]byte) (L, error)
+}
+
+// ownLattice is a lattice whose cells are named by origins, each written by its
+// origin alone.
+type ownLattice[L any, P CellLattice[L]] struct{ lattice[L, P] }
+
+// Check accepts a Put of an encoded value in the cell of the writer's origin.
+func (k ownLattice[L, P]) Check(w Write) error {
+	if err := k.lattice.Check(w); err != nil {
+		return err
+	}
+	if string(w.Element) != string(w.Dot.Origin[:]) {
+		return &WriteError{k.name, "an origin's cell is written by that origin alone"}
+	}
+	return nil
 }
 
 func (k lattice[L, P]) Name() string { return k.name }

@@ -2,10 +2,8 @@ package crdt
 
 import (
 	"encoding/binary"
-	"maps"
 	"math"
 	"math/bits"
-	"slices"
 
 	"github.com/joinery-crdt/joinery/internal/varint"
 	"github.com/joinery-crdt/joinery/merge"
@@ -29,29 +27,49 @@ import (
 // those of the resettable counter of Almeida, Shoker, Baquero, "Delta State
 // Replicated Data Types", 2018, kept as totals.
 type PNCounter struct {
-	shares merge.Map[merge.Origin, Share, *Share]
+	shares merge.ByOrigin[Share, *Share]
 }
 
 // Add adds n, which may be negative, as origin and returns the delta. It
 // returns [ErrOverflow], a nil delta, and leaves the counter unchanged if the
 // origin's share cannot grow by as much.
+//
+// A delta that the caller ignores is never allocated.
 func (c *PNCounter) Add(origin merge.Origin, n int64) (*PNCounter, error) {
-	share, err := c.at(origin).Add(n)
-	if err != nil {
+	return c.count(origin, n, &PNCounter{})
+}
+
+// count is Add with a place for the delta. It is apart so that Add is inlined
+// and leaves the place to its caller.
+func (c *PNCounter) count(origin merge.Origin, n int64, delta *PNCounter) (*PNCounter, error) {
+	if n == 0 {
+		return delta, nil
+	}
+	own := c.shares.Own(origin)
+	if own == nil {
+		return c.first(origin, n, delta)
+	}
+	if err := own.grow(n); err != nil {
 		return nil, err
 	}
-	delta := &PNCounter{}
-	delta.shares.Join(origin, &share)
-	c.Merge(delta)
+	delta.shares.First(origin, *own)
 	return delta, nil
 }
 
-func (c *PNCounter) at(origin merge.Origin) Share {
-	if s, ok := c.shares.Get(origin); ok {
-		return *s
+// first is count for an origin that has no share.
+func (c *PNCounter) first(origin merge.Origin, n int64, delta *PNCounter) (*PNCounter, error) {
+	share, err := Share{}.Add(n)
+	if err != nil {
+		return nil, err
 	}
-	return Share{}
+	c.shares.Raise(origin, share)
+	delta.shares.First(origin, share)
+	return delta, nil
 }
+
+// Join merges the share of one origin, as [DecodeShare] reads it from a cell,
+// and reports a change.
+func (c *PNCounter) Join(origin merge.Origin, s Share) bool { return c.shares.Join(origin, &s) }
 
 // Reset takes away what the counter has seen, so that its value is 0, and
 // returns the delta. The delta holds every share that was not 0 already.
@@ -59,7 +77,7 @@ func (c *PNCounter) Reset() *PNCounter {
 	delta := &PNCounter{}
 	for origin, share := range c.shares.All() {
 		if reset := share.Reset(); reset != *share {
-			delta.shares.Join(origin, &reset)
+			delta.shares.Raise(origin, reset)
 		}
 	}
 	c.Merge(delta)
@@ -86,6 +104,11 @@ func (s *sum) add(n uint64) {
 	s.high += carry
 }
 
+func (s *sum) addSum(t sum) {
+	s.add(t.low)
+	s.high += t.high
+}
+
 // minus returns s - t, clamped to the int64 range.
 func (s sum) minus(t sum) int64 {
 	low, borrow := bits.Sub64(s.low, t.low, 0)
@@ -97,6 +120,19 @@ func (s sum) minus(t sum) int64 {
 		return math.MinInt64
 	}
 	return int64(low)
+}
+
+// above returns s - t, clamped to the uint64 range.
+func (s sum) above(t sum) uint64 {
+	low, borrow := bits.Sub64(s.low, t.low, 0)
+	high, negative := bits.Sub64(s.high, t.high, borrow)
+	switch {
+	case negative == 1:
+		return 0
+	case high != 0:
+		return math.MaxUint64
+	}
+	return low
 }
 
 // Merge joins from into the receiver and reports a change. It neither modifies
@@ -119,15 +155,10 @@ func (c *PNCounter) AppendBinary(dst []byte) ([]byte, error) {
 
 // appendShares appends the body of the binary form.
 func (c *PNCounter) appendShares(body []byte) []byte {
-	shares := maps.Collect(c.shares.All())
-	origins := slices.SortedFunc(maps.Keys(shares), merge.Origin.Compare)
-	body = binary.AppendUvarint(body, uint64(len(origins)))
-	for _, o := range origins {
-		body = append(body, o[:]...)
-	}
+	body = appendOwners(body, &c.shares)
 	for column := range shareColumns {
-		for _, o := range origins {
-			body = binary.AppendUvarint(body, *shares[o].columns()[column])
+		for _, s := range c.shares.All() {
+			body = binary.AppendUvarint(body, *s.columns()[column])
 		}
 	}
 	return body
@@ -146,16 +177,10 @@ func (c *PNCounter) UnmarshalBinary(b []byte) error {
 
 // readShares replaces the receiver by what appendShares wrote, to the end of r.
 func (c *PNCounter) readShares(r *varint.Reader) error {
-	origins := make([]merge.Origin, r.Count(len(merge.Origin{})+shareColumns))
-	for i := range origins {
-		copy(origins[i][:], r.Fixed(len(origins[i])))
-		if i > 0 && origins[i].Compare(origins[i-1]) <= 0 {
-			r.Fail("origins out of order")
-		}
-	}
+	origins := readOwners(r, shareColumns)
 	read := PNCounter{}
 	for i, s := range readShares(r, len(origins)) {
-		read.shares.Join(origins[i], &s)
+		read.shares.Raise(origins[i], s)
 	}
 	if err := r.Done(); err != nil {
 		return err

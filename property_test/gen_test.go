@@ -170,3 +170,14 @@ func under[V any, P merge.Ptr[V]](value gopter.Gen) gopter.Gen {
 func genMapping() gopter.Gen { return under[pair](genPair()) }
 
 func genNested() gopter.Gen { return under[mapping](genMapping()) }
+
+// genTotals generates values of up to three origins.
+func genTotals() gopter.Gen {
+	return built(under[highest](genHighest()), func(m *merge.Map[int, highest, *highest]) *totals {
+		b := &totals{}
+		for n, v := range m.All() {
+			b.Join(origin(n), v)
+		}
+		return b
+	})
+}

@@ -44,8 +44,13 @@ func TestMin(t *testing.T) {
 	holdsChain[*lowest](t, genLowest())
 }
 
-func TestPair(t *testing.T)   { holdsLaws[*pair](t, 10, genPair()) }
-func TestLex(t *testing.T)    { holdsLaws[*lex](t, 10, genLex()) }
+func TestPair(t *testing.T) { holdsLaws[*pair](t, 10, genPair()) }
+func TestLex(t *testing.T)  { holdsLaws[*lex](t, 10, genLex()) }
+
+type totals = merge.ByOrigin[highest, *highest]
+
+func TestByOrigin(t *testing.T) { holdsLaws[*totals](t, 6, genTotals()) }
+
 func TestMap(t *testing.T)    { holdsLaws[*mapping](t, 6, genMapping()) }
 func TestNested(t *testing.T) { holdsLaws[*nested](t, 4, genNested()) }
 

@@ -87,6 +87,43 @@ var plants = map[string][]func(*testing.T){
 			return pnCounter.Apply(v, c)
 		}),
 	},
+	"GCounter": {
+		planted("what is added is sent, not the total", gcounter, func(v *crdt.GCounter, c crdttest.Change) (*crdt.GCounter, error) {
+			if _, err := gcounter.Apply(v, c); err != nil {
+				return nil, err
+			}
+			return new(crdt.GCounter).Add(c.Origin, uint64(c.Amount()))
+		}),
+	},
+	"BoundedCounter": {
+		planted("rights of others are spent", bounded, func(v *crdt.BoundedCounter, c crdttest.Change) (*crdt.BoundedCounter, error) {
+			n := uint64(c.Amount())
+			if c.Verb != "dec" || v.Rights(c.Origin) >= n || v.Value() < n {
+				return bounded.Apply(v, c)
+			}
+			account, delta := v.Account(c.Origin), &crdt.BoundedCounter{}
+			account.Spent += crdt.Total(n)
+			delta.Join(c.Origin, account)
+			v.Merge(delta)
+			return delta, nil
+		}),
+	},
+	"EWFlag": {
+		planted("an enable of what is enabled does nothing", ewFlag, func(v *crdt.EWFlag, c crdttest.Change) (*crdt.EWFlag, error) {
+			if c.Verb == "enable" && v.Enabled() {
+				return &crdt.EWFlag{}, nil
+			}
+			return ewFlag.Apply(v, c)
+		}),
+	},
+	"DWFlag": {
+		planted("a disable of what is disabled does nothing", dwFlag, func(v *crdt.DWFlag, c crdttest.Change) (*crdt.DWFlag, error) {
+			if c.Verb == "disable" && !v.Enabled() {
+				return &crdt.DWFlag{}, nil
+			}
+			return dwFlag.Apply(v, c)
+		}),
+	},
 	"LWWRegister": {
 		planted("ties are not broken by origin", lwwRegister, func(r *crdt.LWWRegister[int64], c crdttest.Change) (*crdt.LWWRegister[int64], error) {
 			return r.Set(crdt.Stamp{Time: c.Time}, c.N)

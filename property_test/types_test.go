@@ -42,6 +42,10 @@ func describe[V merge.Lattice[V]](name string, f crdttest.Form[V], k crdttest.Ki
 func types() []replicated {
 	return []replicated{
 		describe("PNCounter", pnCounter, pnCounterKind, field(partOf(pnCounter), pnCounterKind)),
+		describe("GCounter", gcounter, gcounterKind, wrapped(unspecified(partOf(gcounter)), gcounterKind)),
+		describe("BoundedCounter", bounded, boundedKind, wrapped(unspecified(partOf(untransferred())), boundedKind)),
+		describe("EWFlag", ewFlag, ewFlagKind, field(partOf(ewFlag), ewFlagKind)),
+		describe("DWFlag", dwFlag, dwFlagKind, field(partOf(dwFlag), dwFlagKind)),
 		describe("LWWRegister", lwwRegister, lwwKind, wrapped(partOf(lwwRegister), lwwKind)),
 		describe("MVRegister", mvRegister, mvKind, field(partOf(mvRegister), mvKind)),
 		describe("GSet", gset, gsetKind, wrapped(partOf(gset), gsetKind)),

@@ -1,6 +1,7 @@
 package sync_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -33,9 +34,9 @@ func (r *replica) randomOp(rng *rand.Rand, s *replicaSpace) crdtsync.CellOp {
 	kind := r.kinds.Names()[rng.IntN(len(r.kinds))]
 	key := crdtsync.CellKey{Object: fmt.Sprintf("object %d", rng.IntN(2)), Kind: kind, Element: element(r.t, rng.IntN(4))}
 	switch kind {
-	case "lww", "mvregister":
+	case "lww", "mvregister", "ewflag", "dwflag":
 		key.Element = ""
-	case "pncounter":
+	case "pncounter", "gcounter", "bounded":
 		key.Element = string(r.origin[:])
 	case "pnset":
 		key.Element += string(r.origin[:])
@@ -86,9 +87,23 @@ func randomWrite(rng *rand.Rand, kind string, cell []byte) (crdt.Op, error) {
 			return crdt.Supersede(cell, false, nil)
 		}
 		return crdt.Supersede(cell, true, value)
-	case "orset", "ormap":
+	case "gcounter":
+		total, err := crdt.DecodeTotal(cell)
+		if err != nil {
+			return crdt.Op{}, err
+		}
+		return crdt.Op{Put: true, Payload: binary.AppendUvarint(nil, uint64(total)+1)}, nil
+	case "bounded":
+		account, err := crdt.DecodeAccount(cell)
+		if err != nil {
+			return crdt.Op{}, err
+		}
+		account.Created += crdt.Total(1 + rng.IntN(3))
+		b, err := account.AppendBinary(nil)
+		return crdt.Op{Put: true, Payload: b}, err
+	case "orset", "ormap", "ewflag":
 		return crdt.Supersede(cell, rng.IntN(3) > 0, nil)
-	case "rwset":
+	case "rwset", "dwflag":
 		return crdt.Supersede(cell, true, [][]byte{crdt.Added, crdt.Removed}[rng.IntN(2)])
 	}
 	return crdt.Op{}, fmt.Errorf("unknown kind")

@@ -61,7 +61,7 @@ func (n *network) writeSome(writes int, spaces []string) {
 // TestLossyLinksLevel writes over links that lose, repeat and reorder frames,
 // which they go on doing while the replicas are to become level.
 func TestLossyLinksLevel(t *testing.T) {
-	const seeds, bound = 60, 600
+	const seeds, bound = 60, 1000
 	longest := 0
 	for seed := range uint64(seeds) {
 		rng := seeded(seed)

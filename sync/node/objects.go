@@ -58,6 +58,18 @@ func LWWMap[K, V any](key string) object.LWWMap[K, V] { return object.NewLWWMap[
 // [object.At] refers to them.
 func ORMap[K any](key string) object.ORMap[K] { return object.NewORMap[K](key) }
 
+// GCounter refers to the grow-only counter under key.
+func GCounter(key string) object.GCounter { return object.NewGCounter(key) }
+
+// BoundedCounter refers to the counter under key that never falls below 0.
+func BoundedCounter(key string) object.BoundedCounter { return object.NewBoundedCounter(key) }
+
+// EWFlag refers to the enable-wins flag under key.
+func EWFlag(key string) object.EWFlag { return object.NewEWFlag(key) }
+
+// DWFlag refers to the disable-wins flag under key.
+func DWFlag(key string) object.DWFlag { return object.NewDWFlag(key) }
+
 // Reader returns the object of that key and kind, for typed references.
 func (v *View) Reader(key, kind string) object.Reader {
 	return viewObject{v, Object{Key: key, Kind: kind}}

@@ -251,6 +251,10 @@ func TestUnusableNamesAreErrors(t *testing.T) {
 			"LWW":        func(tx *node.Tx) error { return node.LWW[int](key).Set(tx, 1) },
 			"MVRegister": func(tx *node.Tx) error { return node.MVRegister[int](key).Set(tx, 1) },
 			"PNCounter":  func(tx *node.Tx) error { return node.PNCounter(key).Add(tx, 1) },
+			"GCounter":   func(tx *node.Tx) error { return node.GCounter(key).Add(tx, 1) },
+			"Bounded":    func(tx *node.Tx) error { return node.BoundedCounter(key).Inc(tx, 1) },
+			"EWFlag":     func(tx *node.Tx) error { return node.EWFlag(key).Enable(tx) },
+			"DWFlag":     func(tx *node.Tx) error { return node.DWFlag(key).Disable(tx) },
 		} {
 			checkSticks(t, n, name, do, crdtsync.ErrName)
 		}
