@@ -57,6 +57,7 @@ func general() {
 	row("OR-set: add, 100 k keys / Go map insert", perOp(addAll(n), n), perOp(mapAll(n), n), "ns")
 	row("OR-set: merge 1 element, at 1 M / at 1 k", perOp(mergeOne(1_000_000), mergeBatch), perOp(mergeOne(1_000), mergeBatch), "ns")
 	row("OR-set: merge 1 element at 10 k / textbook", perOp(mergeOne(10_000), mergeBatch), perOp(textbookOne(10_000), 1), "ns")
+	counterRows()
 	row("bytes of a change that adds a 21-byte key / the key", changeSize(), 21, "B")
 	row("durable updates, 64 writers / 1 writer, ns each", durable(64), durable(1), "ns")
 	row("update in memory / store transaction alone", inMemory(), bareStore(), "ns")
