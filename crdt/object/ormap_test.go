@@ -98,7 +98,7 @@ func nestedTypes() map[string]nestedType {
 	lww := func(m M) object.LWWRegister[int] { return object.At(m, "f", object.NewLWWRegister[int]) }
 	mv := func(m M) object.MVRegister[int] { return object.At(m, "f", object.NewMVRegister[int]) }
 	lwwmap := func(m M) object.LWWMap[int, string] { return object.At(m, "f", object.NewLWWMap[int, string]) }
-	return map[string]nestedType{
+	types := map[string]nestedType{
 		"gset":    set(func(m M) object.GSet[string] { return object.At(m, "f", object.NewGSet[string]) }),
 		"twopset": set(func(m M) object.TwoPSet[string] { return object.At(m, "f", object.NewTwoPSet[string]) }),
 		"orset":   set(func(m M) object.ORSet[string] { return object.At(m, "f", object.NewORSet[string]) }),
@@ -129,6 +129,8 @@ func nestedTypes() map[string]nestedType {
 			return object.At(object.At(m, "f", object.NewORMap[string]), "g", object.NewORSet[string])
 		}),
 	}
+	maps.Copy(types, nestedCounters())
+	return types
 }
 
 // Every type can be a field, and is reset as far as the remover has seen it.
