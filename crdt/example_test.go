@@ -318,26 +318,6 @@ func ExampleKind() {
 	// 0 <nil>
 }
 
-// A cart whose items are sets: it is emptied on one device and filled on the other.
-func ExampleORMap() {
-	type cart = crdt.ORMap[string, crdt.ORSet[string], *crdt.ORSet[string]]
-	var home, away cart
-	add := func(c *cart, by merge.Origin, v string) {
-		_, err := c.Apply("fruit", func(s *crdt.ORSet[string]) (*crdt.ORSet[string], error) { return s.Add(by, v), nil })
-		if err != nil {
-			fmt.Println(err)
-		}
-	}
-	add(&home, laptop, "apple")
-	away.Merge(&home)
-	home.Remove(laptop, "fruit")
-	add(&away, phone, "pear")
-	home.Merge(&away)
-	fruit, ok := home.Get("fruit")
-	fmt.Println(slices.Sorted(fruit.All()), ok)
-	// Output: [pear] true
-}
-
 // A set that only grows, in a field that can be removed.
 func ExampleNested() {
 	var tags crdt.Nested[crdt.GSet[string], *crdt.GSet[string]]
