@@ -91,48 +91,6 @@ func list[T any](all iter.Seq2[T, error]) (string, error) {
 	return fmt.Sprint(values), nil
 }
 
-// nestedTypes has every kind of crdt.Builtin.
-func nestedTypes() map[string]nestedType {
-	type M = object.ORMap[string]
-	counter := func(m M) object.PNCounter { return object.At(m, "f", object.NewPNCounter) }
-	lww := func(m M) object.LWWRegister[int] { return object.At(m, "f", object.NewLWWRegister[int]) }
-	mv := func(m M) object.MVRegister[int] { return object.At(m, "f", object.NewMVRegister[int]) }
-	lwwmap := func(m M) object.LWWMap[int, string] { return object.At(m, "f", object.NewLWWMap[int, string]) }
-	types := map[string]nestedType{
-		"gset":    set(func(m M) object.GSet[string] { return object.At(m, "f", object.NewGSet[string]) }),
-		"twopset": set(func(m M) object.TwoPSet[string] { return object.At(m, "f", object.NewTwoPSet[string]) }),
-		"orset":   set(func(m M) object.ORSet[string] { return object.At(m, "f", object.NewORSet[string]) }),
-		"rwset":   set(func(m M) object.RWSet[string] { return object.At(m, "f", object.NewRWSet[string]) }),
-		"uset":    set(func(m M) object.USet[string] { return object.At(m, "f", object.NewUSet[string]) }),
-		"lwwset":  set(func(m M) object.LWWSet[string] { return object.At(m, "f", object.NewLWWSet[string]) }),
-		"lwwset-remove": set(func(m M) object.RemoveBiasedLWWSet[string] {
-			return object.At(m, "f", object.NewRemoveBiasedLWWSet[string])
-		}),
-		"pnset": set(func(m M) object.PNSet[string] { return object.At(m, "f", object.NewPNSet[string]) }),
-		"pncounter": {
-			func(m M, tx object.Tx, n int) error { return counter(m).Add(tx, int64(n)) },
-			func(m M, s object.Space) (string, error) { n, err := counter(m).Value(s); return fmt.Sprint(n), err },
-		},
-		"lww": {
-			func(m M, tx object.Tx, n int) error { return lww(m).Set(tx, n) },
-			func(m M, s object.Space) (string, error) { v, ok, err := lww(m).Get(s); return fmt.Sprint(v, ok), err },
-		},
-		"mvregister": {
-			func(m M, tx object.Tx, n int) error { return mv(m).Set(tx, n) },
-			func(m M, s object.Space) (string, error) { v, err := mv(m).Values(s); return fmt.Sprint(v), err },
-		},
-		"lwwmap": {
-			func(m M, tx object.Tx, n int) error { return lwwmap(m).Set(tx, n, "v") },
-			func(m M, s object.Space) (string, error) { return list(lwwmap(m).Keys(s)) },
-		},
-		"ormap": set(func(m M) object.ORSet[string] {
-			return object.At(object.At(m, "f", object.NewORMap[string]), "g", object.NewORSet[string])
-		}),
-	}
-	maps.Copy(types, nestedCounters())
-	return types
-}
-
 // Every type can be a field, and is reset as far as the remover has seen it.
 func TestEveryTypeNests(t *testing.T) {
 	types := nestedTypes()
