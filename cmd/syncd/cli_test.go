@@ -82,6 +82,30 @@ func TestObjectsOnTheCommandLine(t *testing.T) {
 	}
 }
 
+func TestMapsAndFlagsOnTheCommandLine(t *testing.T) {
+	d := serve(t, filepath.Join(t.TempDir(), "a"))
+	at := func(args ...string) string { t.Helper(); return ok(t, append(args, "--dir", d.dir)...) }
+	at("set", "s", "profile", "Ada", "--field", "name")
+	at("set", "s", "profile", "[1]", "--field", `{"no":"text"}`)
+	at("set", "s", "profile", "5", "--field", "7", "--json")
+	at("set", "s", "profile", "x", "--field", "gone")
+	at("remove", "s", "profile", "--field", "gone")
+	if got, want := at("get", "s", "profile"), "7              5\nname           Ada\n{\"no\":\"text\"}  [1]\n"; got != want {
+		t.Errorf("the map is\n%s, want\n%s", got, want)
+	}
+	at("enable", "s", "archived")
+	at("disable", "s", "shared", "--type", "dwflag")
+	at("inc", "s", "stock", "5", "--type", "bounded")
+	at("inc", "s", "stock", "-2", "--type", "bounded")
+	at("add", "s", "ids", "a", "b", "--type", "uset")
+	at("remove", "s", "ids", "a", "--type", "uset")
+	for key, want := range map[string]string{"archived": "true\n", "shared": "false\n", "stock": "3\n", "ids": "b\n"} {
+		if got := at("get", "s", key); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+}
+
 // fixture is a device with a little in it, for commands that go wrong.
 func fixture(t *testing.T) (d *device, dir string) {
 	t.Helper()
@@ -116,10 +140,20 @@ func badCommands(d *device, dir, nowhere string) []badCommand {
 		{"set s k a b", "", 2, "accepts 3 arg"},
 		{"add s k v --colour", "", 2, "unknown flag"},
 		{"add s k -5", "", 2, "comes after --"},
-		{"add s k v --type list", "", 2, "types are gset"},
+		{"add s k v --type list", "", 2, "types are bounded"},
 		{"remove s k v --type gset", "", 2, "operations of gset are add"},
 		{"set s k v --type orset", "", 2, "operations of orset are"},
 		{"set s k Groceries --json", "", 2, "json"},
+		{"set s k v --field f --type lww", "", 2, "operations of lww are set (value)"},
+		{"set s k --field f", "", 2, "accepts 3 arg"},
+		{"remove s k v --field f", "", 2, "accepts 2 arg"},
+		{"remove s k", "", 2, "requires at least 3 arg"},
+		{"remove s k --field x --json", "", 2, "json"},
+		{"set s k v --type lwwmap", "", 2, "set wants a field"},
+		{"set s k v --field f --type ormap", "", 2, "node.ORMap"},
+		{"enable s k --type orset", "", 2, "operations of orset are add (value)"},
+		{"inc s k -1 --type gcounter", "", 2, "counts up only"},
+		{"inc s k -1 --type bounded", "", 5, "count up on this device first"},
 		{`set s k {"a":1,"a":2} --json`, "", 2, "comes twice"},
 		{"set s k 99999999999999999999 --json", "", 2, "64 bits"},
 		{"inc s k many", "", 2, "not an integer"},

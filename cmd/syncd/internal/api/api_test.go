@@ -22,6 +22,7 @@ import (
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/objects"
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/peers"
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
+	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/merge"
 	"github.com/joinery-crdt/joinery/store"
 	"github.com/joinery-crdt/joinery/store/memstore"
@@ -116,6 +117,7 @@ func by(n int64) *int64 { return &n }
 
 func TestEveryTypeIsWrittenAndRead(t *testing.T) {
 	d := serve(t, node.Config{})
+	var tried []string
 	for _, c := range []struct {
 		kind string
 		ops  string
@@ -128,7 +130,18 @@ func TestEveryTypeIsWrittenAndRead(t *testing.T) {
 		{"lww", `{"op":"set","value":1},{"op":"set","value":{"b":1.5,"a":null}}`, `"value":{"a":null,"b":1.5}`},
 		{"mvregister", `{"op":"set","value":null}`, `"values":[null]`},
 		{"pncounter", `{"op":"inc"},{"op":"inc","by":-3}`, `"value":-2`},
+		{"gcounter", `{"op":"inc"},{"op":"inc","by":0},{"op":"inc","by":9007199254740993}`, `"value":9007199254740994`},
+		{"bounded", `{"op":"inc","by":5},{"op":"inc","by":-3}`, `"value":2,"rights":{"` + d.node.Origin().String() + `":2}`},
+		{"ewflag", `{"op":"enable"}`, `"value":true`},
+		{"dwflag", `{"op":"enable"},{"op":"disable"}`, `"value":false`},
+		{"uset", `{"op":"add","value":"one"},{"op":"add","value":null}`, `"elements":["one",null]`},
+		{"lwwset", `{"op":"add","value":1},{"op":"add","value":2},{"op":"remove","value":1}`, `"elements":[2]`},
+		{"lwwset-remove", `{"op":"remove","value":1},{"op":"add","value":1}`, `"elements":[1]`},
+		{"pnset", `{"op":"add","value":1},{"op":"remove","value":2},{"op":"add","value":3},{"op":"add","value":3}`, `"elements":[1,3]`},
+		{"lwwmap", `{"op":"set","field":"name","value":"Ada"},{"op":"set","field":"age","value":1},{"op":"remove","field":"age"},{"op":"set","field":[1,null],"value":null}`,
+			`"fields":[{"field":"name","value":"Ada","change":"` + d.node.Origin().String() + "/"},
 	} {
+		tried = append(tried, c.kind)
 		body := `{"ops":[` + strings.ReplaceAll(c.ops, `{"op"`, fmt.Sprintf(`{"type":%q,"key":"k","op"`, c.kind)) + `]}`
 		resp, err := http.Post(d.url+"/v1/spaces/s/tx", "", strings.NewReader(body))
 		if err != nil {
@@ -140,17 +153,22 @@ func TestEveryTypeIsWrittenAndRead(t *testing.T) {
 			t.Errorf("%s after %s: %s, %s, want %s", c.kind, c.ops, resp.Status, got, c.want)
 		}
 	}
-	if got := len(objects.Types()); got != 7 {
-		t.Errorf("%d types, the test has 7", got)
+	want := slices.DeleteFunc(crdt.Builtin().Names(), func(kind string) bool { return kind == "ormap" })
+	if slices.Sort(tried); !slices.Equal(tried, want) {
+		t.Errorf("the test tries %q, want %q", tried, want)
+	}
+	if got := objects.Types(); !slices.Equal(got, crdt.Builtin().Names()) {
+		t.Errorf("types are %q, want those of the package", got)
 	}
 }
 
 func TestDefaultTypes(t *testing.T) {
 	d := serve(t, node.Config{})
 	d.do(t, "s", v1.Op{Op: "add", Key: "k", Value: value(t, `1`)}, v1.Op{Op: "set", Key: "k", Value: value(t, `2`)}, v1.Op{Op: "inc", Key: "k"})
-	d.do(t, "s", v1.Op{Op: "reset", Key: "k"})
+	d.do(t, "s", v1.Op{Op: "reset", Key: "k"}, v1.Op{Op: "disable", Key: "k"}, v1.Op{Op: "enable", Key: "k"})
+	d.do(t, "s", v1.Op{Op: "set", Key: "k", Field: value(t, `1`), Value: value(t, `2`)}, v1.Op{Op: "remove", Key: "k", Field: value(t, `1`)})
 	got, err := d.api.AllObjects(t.Context(), "s", "")
-	want := []node.Object{{Key: "k", Kind: "lww"}, {Key: "k", Kind: "orset"}, {Key: "k", Kind: "pncounter"}}
+	want := []node.Object{{Key: "k", Kind: "ewflag"}, {Key: "k", Kind: "lww"}, {Key: "k", Kind: "lwwmap"}, {Key: "k", Kind: "orset"}, {Key: "k", Kind: "pncounter"}}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("objects = %v, %v, want %v", got, err, want)
 	}

@@ -66,17 +66,19 @@ func TestBadOperations(t *testing.T) {
 	d.do(t, "s", v1.Op{Op: "add", Type: "twopset", Key: "gone", Value: value(t, `"x"`)})
 	d.do(t, "s", v1.Op{Op: "remove", Type: "twopset", Key: "gone", Value: value(t, `"x"`)})
 	d.do(t, "s", v1.Op{Op: "inc", Key: "full", By: by(math.MaxInt64)})
+	d.do(t, "s", v1.Op{Op: "inc", Type: "gcounter", Key: "full"}, v1.Op{Op: "inc", Type: "bounded", Key: "stock", By: by(3)})
+	d.do(t, "s", v1.Op{Op: "add", Type: "uset", Key: "once", Value: value(t, `"x"`)})
 	long := strings.Repeat("x", 5000)
 	good := `{"op":"add","key":"k","value":1},`
 	for _, c := range []struct{ ops, code, says string }{
 		{``, v1.BadOp, "no operations"},
 		{`{"op":"add","key":"k"}`, v1.BadOp, "wants a value"},
 		{`{"op":"add","key":"k","value":1,"by":2}`, v1.BadOp, "takes no amount"},
-		{`{"op":"inc","key":"k","value":1}`, v1.BadOp, `called "by"`},
-		{`{"op":"push","key":"k","value":1}`, v1.BadOp, "operations are add, clear, inc, remove, reset, set"},
+		{`{"op":"inc","key":"k","value":1}`, v1.BadOp, "operations of pncounter are inc (by), reset"},
+		{`{"op":"push","key":"k","value":1}`, v1.BadOp, "operations are add, clear, disable, enable, inc, remove, reset, set"},
 		{`{"key":"k","value":1}`, v1.BadOp, `no operation ""`},
 		{`{"op":"remove","type":"gset","key":"k","value":1}`, v1.BadOp, "operations of gset are add"},
-		{`{"op":"add","type":"list","key":"k","value":1}`, v1.UnknownType, "types are gset, lww"},
+		{`{"op":"add","type":"list","key":"k","value":1}`, v1.UnknownType, "types are bounded, dwflag"},
 		{`{"op":"add","key":"","value":1}`, v1.BadName, "is empty"},
 		{`{"op":"add","key":"` + long + `","value":1}`, v1.BadName, "1024"},
 		{`{"op":"add","key":"k","value":"` + long + `"}`, v1.BadValue, "4096"},
@@ -101,6 +103,22 @@ func TestBadOperations(t *testing.T) {
 		{`{"op":"inc","key":"k","by":9223372036854775808}`, v1.BadRequest, "cannot be the number"},
 		{`{"op":"inc","key":"full","by":9223372036854775807}`, v1.CounterOverflow, "another key"},
 		{`{"op":"add","type":"twopset","key":"gone","value":"x"}`, v1.ElementRemoved, "orset"},
+		{`{"op":"add","type":"uset","key":"once","value":"x"}`, v1.ElementExists, "UUID"},
+		{`{"op":"inc","type":"gcounter","key":"k","by":-1}`, v1.BadOp, "use pncounter"},
+		{`{"op":"reset","type":"gcounter","key":"k"}`, v1.BadOp, "operations of gcounter are inc (by)"},
+		{`{"op":"inc","type":"gcounter","key":"full","by":9223372036854775807}`, v1.CounterOverflow, "another key"},
+		{`{"op":"inc","type":"bounded","key":"stock","by":-4}`, v1.TooFewRights, "count up on this device first"},
+		{`{"op":"inc","type":"bounded","key":"stock","by":-9223372036854775808}`, v1.TooFewRights, "by 3, not by 9223372036854775808"},
+		{`{"op":"enable","key":"k","value":true}`, v1.BadOp, "operations of ewflag are disable, enable"},
+		{`{"op":"set","type":"ewflag","key":"k","value":true}`, v1.BadOp, "operations of ewflag are disable, enable"},
+		{`{"op":"enable","type":"orset","key":"k"}`, v1.BadOp, "operations of orset are add (value), remove (value)"},
+		{`{"op":"set","type":"lwwmap","key":"k","value":1}`, v1.BadOp, "set wants a field operations of lwwmap are remove (field), set (field, value)"},
+		{`{"op":"set","key":"k","field":1}`, v1.BadOp, "set wants a value operations of lwwmap"},
+		{`{"op":"remove","key":"k","field":1,"value":2}`, v1.BadOp, "remove takes no value operations of lwwmap"},
+		{`{"op":"set","type":"lww","key":"k","field":1,"value":2}`, v1.BadOp, "set takes no field operations of lww are set (value)"},
+		{`{"op":"add","key":"k","field":1,"value":2}`, v1.BadOp, "add takes no field"},
+		{`{"op":"set","key":"k","field":"` + long + `","value":1}`, v1.BadValue, "4096"},
+		{`{"op":"set","type":"ormap","key":"k","field":1,"value":2}`, v1.ReadOnlyType, "node.ORMap"},
 	} {
 		d.expect(t, "POST", "/v1/spaces/s/tx", `{"ops":[`+c.ops+`]}`, c.code, c.says, nil)
 		if c.ops == "" {

@@ -46,6 +46,23 @@ func TestWatchTellsWhatEachChangeDid(t *testing.T) {
 		{`{"op":"inc","key":"k","by":5}`, `"type":"pncounter" "changed":true "by":5`},
 		{`{"op":"inc","key":"k","by":-2}`, `"type":"pncounter" "changed":true "by":-2`},
 		{`{"op":"reset","key":"k"}`, `"type":"pncounter" "changed":true "by":-3`},
+		{`{"op":"inc","type":"gcounter","key":"k","by":5}`, `"type":"gcounter" "changed":true "by":5`},
+		{`{"op":"inc","type":"bounded","key":"k","by":5}`, `"type":"bounded" "changed":true "by":5`},
+		{`{"op":"inc","type":"bounded","key":"k","by":-2}`, `"type":"bounded" "changed":true "by":-2`},
+		{`{"op":"enable","key":"k"}`, `"type":"ewflag" "changed":true "value":true`},
+		{`{"op":"disable","key":"k"}`, `"type":"ewflag" "changed":true "value":false`},
+		{`{"op":"disable","type":"dwflag","key":"k"}`, `"type":"dwflag" "changed":false "value":false`},
+		{`{"op":"enable","type":"dwflag","key":"k"}`, `"type":"dwflag" "changed":true "value":true`},
+		{`{"op":"add","type":"uset","key":"k","value":1}`, `"type":"uset" "changed":true "element":1 "present":true`},
+		{`{"op":"remove","type":"uset","key":"k","value":1}`, `"type":"uset" "changed":true "element":1 "present":false`},
+		{`{"op":"add","type":"lwwset","key":"k","value":1}`, `"type":"lwwset" "changed":true "element":1 "present":true`},
+		{`{"op":"remove","type":"lwwset","key":"k","value":1}`, `"type":"lwwset" "changed":true "element":1 "present":false`},
+		{`{"op":"add","type":"lwwset-remove","key":"k","value":1}`, `"type":"lwwset-remove" "changed":true "element":1 "present":true`},
+		{`{"op":"add","type":"pnset","key":"k","value":[1]}`, `"type":"pnset" "changed":true "element":[1] "by":1`},
+		{`{"op":"reset","type":"pnset","key":"k","value":[1]}`, `"type":"pnset" "changed":true "element":[1] "by":-1`},
+		{`{"op":"set","key":"k","field":[1],"value":"a"}`, `"type":"lwwmap" "changed":true "field":[1] "present":true "value":"a"`},
+		{`{"op":"set","key":"k","field":[1],"value":"a"}`, `"type":"lwwmap" "changed":false "field":[1] "present":true "value":"a"`},
+		{`{"op":"remove","key":"k","field":[1]}`, `"type":"lwwmap" "changed":true "field":[1] "present":false`},
 	} {
 		if _, err := d.api.DoJSON(t.Context(), "s", strings.NewReader(`{"ops":[`+c.op+`]}`)); err != nil {
 			t.Fatalf("%s: %v", c.op, err)

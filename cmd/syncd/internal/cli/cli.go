@@ -60,8 +60,9 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "syncd",
 		Short: "Structured data that is always writable, offline or not, and syncs when devices meet",
-		Long: `syncd keeps spaces of sets, counters and registers on this device. They can always
-be read and written, and become equal to those of other devices when they meet.
+		Long: `syncd keeps spaces of sets, counters, flags, registers and maps on this device. They
+can always be read and written, and become equal to those of other devices when they
+meet.
 
 Begin with:
   syncd demo                  two devices in conflict, and how it ends
@@ -86,7 +87,7 @@ Exit codes:
 	f.StringVar(&a.addr, "addr", os.Getenv("JOINERY_ADDR"), "`address` of the daemon to speak to, instead of the one of the data directory [$JOINERY_ADDR]")
 	f.BoolVar(&a.json, "json", false, "print JSON, and take values as JSON")
 	root.AddCommand(
-		a.serve(), a.status(), a.spaces(), a.get(), a.add(), a.remove(), a.set(), a.inc(), a.tx(), a.watch(),
+		a.serve(), a.status(), a.spaces(), a.get(), a.add(), a.remove(), a.set(), a.inc(), a.enable(), a.disable(), a.tx(), a.watch(),
 		a.peers(), a.export(), a.importFiles(), a.doctor(), a.demo(), a.versionCommand(),
 	)
 	return root

@@ -44,8 +44,10 @@ func (a *app) get() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get SPACE [KEY]",
 		Short: "Print an object, or list the objects of a space",
-		Long: `Get prints the elements of a set, the values of a register or the count of a
-counter, one a line. Without a KEY it lists the keys and types of the space.`,
+		Long: `Get prints the elements of a set, the values of a register, the count of a
+counter, or whether a flag is enabled, one a line; of an lwwmap the fields and
+their values, and of an ormap the fields, their types, and what is in them.
+Without a KEY it lists the keys and types of the space.`,
 		Example: "  syncd get notes\n  syncd get notes tags\n  syncd get notes title --json",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -145,15 +147,35 @@ func (a *app) show(cmd *cobra.Command, o v1.Object) error {
 	if a.json {
 		return printJSON(out, o)
 	}
-	values := append(o.Elements, o.Values...)
-	if o.Value != nil {
-		values = []jsonvalue.Value{o.Value}
-	}
-	for _, v := range values {
-		fmt.Fprintln(out, display(v))
+	if err := showContent(out, "", o.Content); err != nil {
+		return err
 	}
 	if o.Conflict {
 		fmt.Fprintf(cmd.ErrOrStderr(), "# %d concurrent values; decide with: syncd set %s %s VALUE --type %s\n", len(o.Values), o.Space, o.Key, o.Type)
 	}
 	return nil
+}
+
+// showContent prints what an object holds, one value a line: a field of an lwwmap
+// with its value, and one of an ormap with its type above what is in it.
+func showContent(out io.Writer, indent string, c v1.Content) error {
+	values := append(c.Elements, c.Values...)
+	if c.Value != nil {
+		values = []jsonvalue.Value{c.Value}
+	}
+	for _, v := range values {
+		fmt.Fprintln(out, indent+display(v))
+	}
+	t := table(out)
+	for _, f := range c.Fields {
+		if f.Type == "" {
+			fmt.Fprintf(t, "%s%s\t%s\n", indent, display(f.Field), display(f.Value))
+			continue
+		}
+		fmt.Fprintf(out, "%s%s  %s\n", indent, display(f.Field), f.Type)
+		if err := showContent(out, indent+"  ", f.Content); err != nil {
+			return err
+		}
+	}
+	return t.Flush()
 }

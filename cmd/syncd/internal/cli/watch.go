@@ -88,16 +88,38 @@ func (a *app) showEvent(cmd *cobra.Command, ev v1.Event, names *writers) error {
 		if len(ev.Values) > 1 {
 			verb = "it is kept beside"
 		}
-		_, err = fmt.Fprintf(out, "          conflict: %s was written concurrently; %s %s\n", display(c.Kept.Value), verb, display(c.Other.Value))
+		_, err = fmt.Fprintf(out, "          conflict: %s was written concurrently; %s %s\n", side(c.Kept), verb, side(c.Other))
 	}
 	return err
 }
 
-// Describe says in a few words what an event did.
+// side returns what one side of a conflict wrote.
+func side(s v1.Side) string {
+	if s.Value == nil {
+		return "a removal"
+	}
+	return display(s.Value)
+}
+
+// Describe says in a few words what an event did: where in an ormap, and what.
 func Describe(ev v1.Event) string {
+	var words []string
+	for _, step := range ev.Path {
+		words = append(words, display(step.Field))
+	}
+	return strings.Join(append(words, describe(ev)), " ")
+}
+
+func describe(ev v1.Event) string {
 	switch {
+	case ev.By != nil && ev.Element != nil:
+		return fmt.Sprintf("%s %+d", display(ev.Element), *ev.By)
 	case ev.By != nil:
 		return fmt.Sprintf("%+d", *ev.By)
+	case ev.Field != nil && ev.Value != nil:
+		return display(ev.Field) + " = " + display(ev.Value)
+	case ev.Field != nil:
+		return "- " + display(ev.Field)
 	case ev.Present != nil && !ev.Differ:
 		return "= " + display(ev.Element)
 	case ev.Present != nil && *ev.Present:

@@ -10,9 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/joinery-crdt/joinery/cmd/syncd/internal/jsonvalue"
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
-	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/sync/node"
 )
 
@@ -22,11 +20,13 @@ var (
 	ErrType = errors.New("objects: unknown type")
 	// ErrOp: the operation cannot be done, whatever the object holds.
 	ErrOp = errors.New("objects: unusable operation")
+	// ErrReadOnly: objects of the type are not written by operations.
+	ErrReadOnly = errors.New("objects: read-only type")
 )
 
 // An Error reports an unusable operation or type.
 type Error struct {
-	Kind    error // ErrType or ErrOp
+	Kind    error // ErrType, ErrOp or ErrReadOnly
 	Problem string
 	Hint    string
 }
@@ -48,67 +48,6 @@ func (e *OpError) Error() string { return fmt.Sprintf("operation %d: %v", e.Inde
 
 // Unwrap returns the error.
 func (e *OpError) Unwrap() error { return e.Err }
-
-type value = jsonvalue.Value
-
-// A method does one operation on the object of one type.
-type method struct {
-	wants argument
-	do    func(tx *node.Tx, op v1.Op) error
-}
-
-// argument is what an operation takes.
-type argument int
-
-const (
-	nothing argument = iota
-	aValue
-	anAmount
-)
-
-// methods is every operation by type.
-var methods = map[string]map[string]method{
-	crdt.GSetKind.Name(): {
-		"add": {aValue, func(tx *node.Tx, op v1.Op) error { return node.GSet[value](op.Key).Add(tx, op.Value) }},
-	},
-	crdt.TwoPSetKind.Name(): {
-		"add":    {aValue, func(tx *node.Tx, op v1.Op) error { return node.TwoPSet[value](op.Key).Add(tx, op.Value) }},
-		"remove": {aValue, func(tx *node.Tx, op v1.Op) error { return node.TwoPSet[value](op.Key).Remove(tx, op.Value) }},
-	},
-	crdt.ORSetKind.Name(): {
-		"add":    {aValue, func(tx *node.Tx, op v1.Op) error { return node.ORSet[value](op.Key).Add(tx, op.Value) }},
-		"remove": {aValue, func(tx *node.Tx, op v1.Op) error { return node.ORSet[value](op.Key).Remove(tx, op.Value) }},
-	},
-	crdt.RWSetKind.Name(): {
-		"add":    {aValue, func(tx *node.Tx, op v1.Op) error { return node.RWSet[value](op.Key).Add(tx, op.Value) }},
-		"remove": {aValue, func(tx *node.Tx, op v1.Op) error { return node.RWSet[value](op.Key).Remove(tx, op.Value) }},
-	},
-	crdt.LWWKind.Name(): {
-		"set": {aValue, func(tx *node.Tx, op v1.Op) error { return node.LWW[value](op.Key).Set(tx, op.Value) }},
-	},
-	crdt.MVKind.Name(): {
-		"set":   {aValue, func(tx *node.Tx, op v1.Op) error { return node.MVRegister[value](op.Key).Set(tx, op.Value) }},
-		"clear": {nothing, func(tx *node.Tx, op v1.Op) error { return node.MVRegister[value](op.Key).Clear(tx) }},
-	},
-	crdt.PNCounterKind.Name(): {
-		"inc":   {anAmount, func(tx *node.Tx, op v1.Op) error { return node.PNCounter(op.Key).Add(tx, amount(op)) }},
-		"reset": {nothing, func(tx *node.Tx, op v1.Op) error { return node.PNCounter(op.Key).Reset(tx) }},
-	},
-}
-
-// defaultTypes is the type of an operation that names none.
-var defaultTypes = map[string]string{
-	"add": crdt.ORSetKind.Name(), "remove": crdt.ORSetKind.Name(),
-	"set": crdt.LWWKind.Name(), "clear": crdt.MVKind.Name(),
-	"inc": crdt.PNCounterKind.Name(), "reset": crdt.PNCounterKind.Name(),
-}
-
-func amount(op v1.Op) int64 {
-	if op.By == nil {
-		return 1
-	}
-	return *op.By
-}
 
 // Types returns the names of the types, ascending.
 func Types() []string { return slices.Sorted(maps.Keys(methods)) }
@@ -140,29 +79,70 @@ func check(op *v1.Op) error {
 		return badOp("operations are "+strings.Join(slices.Sorted(maps.Keys(defaultTypes)), ", "), "there is no operation %q", op.Op)
 	}
 	if op.Type == "" {
-		op.Type = defaultTypes[op.Op]
+		op.Type = typeOf(op)
 	}
 	if err := CheckType(op.Type); err != nil {
 		return err
 	}
+	if len(methods[op.Type]) == 0 {
+		return readOnly(op.Type)
+	}
 	m, ok := methods[op.Type][op.Op]
 	if !ok {
-		has := strings.Join(slices.Sorted(maps.Keys(methods[op.Type])), ", ")
-		return badOp("operations of "+op.Type+" are "+has, "the type %s has no operation %s", op.Type, op.Op)
+		return badOp(takes(op.Type), "the type %s has no operation %s", op.Type, op.Op)
 	}
-	switch {
-	case m.wants == aValue && op.Value == nil:
-		return badOp("", "%s wants a value", op.Op)
-	case m.wants != aValue && op.Value != nil:
-		return badOp(`the amount of inc is called "by"`, "%s takes no value", op.Op)
-	case m.wants != anAmount && op.By != nil:
-		return badOp(`only inc takes "by"`, "%s takes no amount", op.Op)
+	return m.check(op)
+}
+
+// typeOf returns the type that an operation without one is for: what has a field
+// is for a map.
+func typeOf(op *v1.Op) string {
+	kind := defaultTypes[op.Op]
+	if _, ok := methods[mapOfLatest][op.Op]; ok && op.Field != nil {
+		return mapOfLatest
+	}
+	return kind
+}
+
+func (m method) check(op *v1.Op) error {
+	for _, arg := range []struct {
+		is    argument
+		given bool
+		name  string
+	}{
+		{aField, op.Field != nil, "field"},
+		{aValue, op.Value != nil, "value"},
+		{anAmount, op.By != nil, "amount"},
+	} {
+		switch wanted := m.wants&arg.is != 0; {
+		case arg.given && !wanted:
+			return badOp(takes(op.Type), "%s takes no %s", op.Op, arg.name)
+		case wanted && !arg.given && arg.is != anAmount:
+			return badOp(takes(op.Type), "%s wants a %s", op.Op, arg.name)
+		}
 	}
 	return nil
 }
 
+// takes says what operations a type has, and what they take.
+func takes(kind string) string {
+	var all []string
+	for _, op := range slices.Sorted(maps.Keys(methods[kind])) {
+		if names := methods[kind][op].wants.String(); names != "" {
+			op += " (" + names + ")"
+		}
+		all = append(all, op)
+	}
+	return "operations of " + kind + " are " + strings.Join(all, ", ")
+}
+
 func badOp(hint, format string, args ...any) error {
 	return &Error{ErrOp, fmt.Sprintf(format, args...), hint}
+}
+
+func readOnly(kind string) error {
+	return &Error{ErrReadOnly, fmt.Sprintf("objects of type %s can be read and watched here, not written", kind),
+		"write them with the Go library, node.ORMap, or use lwwmap, or one object for each field"}
 }
 
 // Apply does the operations, which Check has passed, in a transaction. Its

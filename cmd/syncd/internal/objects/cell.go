@@ -3,6 +3,7 @@ package objects
 import (
 	"encoding/json"
 
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/jsonvalue"
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 	"github.com/joinery-crdt/joinery/store/pgstore"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
@@ -22,10 +23,27 @@ func Describe(space string, key, state []byte) *pgstore.Description {
 		return nil
 	}
 	d := &pgstore.Description{Key: k.Object, Type: k.Kind, Value: shown(ev)}
-	if ev.Element != nil {
-		d.Element = text(ev.Element)
-	}
+	d.Element = place(ev)
 	return d
+}
+
+// place returns which part of an object a cell is: an element, a field, or in an
+// ormap the steps to a field and which part of what is in it. It is nil for a
+// whole object.
+func place(ev *v1.Event) json.RawMessage {
+	switch {
+	case ev.Path != nil:
+		return text(struct {
+			Path    []v1.Step       `json:"path"`
+			Element jsonvalue.Value `json:"element,omitzero"`
+			Field   jsonvalue.Value `json:"field,omitzero"`
+		}{ev.Path, ev.Element, ev.Field})
+	case ev.Element != nil:
+		return text(ev.Element)
+	case ev.Field != nil:
+		return text(ev.Field)
+	}
+	return nil
 }
 
 // shown returns the part of an event that tells a cell's value.

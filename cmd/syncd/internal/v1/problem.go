@@ -40,6 +40,7 @@ const (
 	BadValue         = "bad_value"
 	BadOp            = "bad_op"
 	UnknownType      = "unknown_type"
+	ReadOnlyType     = "read_only_type"
 	BadFile          = "bad_drop_file"
 	BadPeer          = "bad_peer"
 	ForeignOrigin    = "foreign_origin"
@@ -51,7 +52,9 @@ const (
 	FileIncomplete   = "file_incomplete"
 	ChangesRefused   = "changes_refused"
 	ElementRemoved   = "element_removed"
+	ElementExists    = "element_exists"
 	CounterOverflow  = "counter_overflow"
+	TooFewRights     = "too_few_rights"
 	TooLarge         = "too_large"
 	OtherDaemon      = "other_daemon"
 	Upgrade          = "websocket_expected"
@@ -77,6 +80,7 @@ var kinds = map[string]kind{
 	BadValue:         {"unusable value", 400, exit.Usage},
 	BadOp:            {"unusable operation", 400, exit.Usage},
 	UnknownType:      {"unknown type", 400, exit.Usage},
+	ReadOnlyType:     {"type can only be read here", 400, exit.Usage},
 	BadFile:          {"unusable drop file", 400, exit.Failure},
 	BadPeer:          {"unusable peer", 400, exit.Usage},
 	ForeignOrigin:    {"request of another web site", 403, exit.Refused},
@@ -88,7 +92,9 @@ var kinds = map[string]kind{
 	FileIncomplete:   {"drop file depends on changes that are not here", 409, exit.Refused},
 	ChangesRefused:   {"changes refused", 409, exit.Refused},
 	ElementRemoved:   {"element was removed for ever", 409, exit.Refused},
+	ElementExists:    {"element is there already", 409, exit.Refused},
 	CounterOverflow:  {"counter at its limit", 409, exit.Refused},
+	TooFewRights:     {"too few rights to count down", 409, exit.Refused},
 	TooLarge:         {"too large", 413, exit.Usage},
 	OtherDaemon:      {"another daemon", 421, exit.Unreachable},
 	Upgrade:          {"WebSocket expected", 426, exit.Usage},

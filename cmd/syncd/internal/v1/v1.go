@@ -43,22 +43,41 @@ type Objects struct {
 }
 
 // An Object is the answer of GET /v1/spaces/{space}/objects/{type}/{key}.
-// Which of the last fields it has depends on the type.
 type Object struct {
 	Space string `json:"space"`
 	Key   string `json:"key"`
 	Type  string `json:"type"`
+	Content
+}
+
+// Content is what an object holds. Which of the fields it has depends on the
+// type.
+type Content struct {
 	// Elements of a set, in the order of their encodings.
 	Elements []jsonvalue.Value `json:"elements,omitzero"`
 	// Values of a multi-value register, in the order of their changes.
 	Values []jsonvalue.Value `json:"values,omitzero"`
 	// Conflict says that Values are concurrent; set the right one.
 	Conflict bool `json:"conflict,omitempty"`
-	// Value of a register or a counter.
+	// Value of a register or a counter, and whether a flag is enabled.
 	Value jsonvalue.Value `json:"value,omitzero"`
-	// Change and Time are those of the latest write of a register.
+	// Change and Time are those of the latest write of a register or of a field
+	// of an lwwmap.
 	Change string    `json:"change,omitempty"`
 	Time   time.Time `json:"time,omitzero"`
+	// Rights is by how much each origin that can may count a bounded counter
+	// down.
+	Rights map[string]uint64 `json:"rights,omitzero"`
+	// Fields of a map that are present, in the order of their encodings.
+	Fields []Field `json:"fields,omitzero"`
+}
+
+// A Field is one of a map: of an lwwmap with its value, of an ormap with an
+// object. Two types in one field of an ormap are two of them.
+type Field struct {
+	Field jsonvalue.Value `json:"field"`
+	Type  string          `json:"type,omitempty"` // of the object in it
+	Content
 }
 
 // A Transaction is the body of POST /v1/spaces/{space}/tx: all of its operations
@@ -69,9 +88,10 @@ type Transaction struct {
 
 // An Op is one operation on one object.
 type Op struct {
-	Op    string          `json:"op"`             // add, remove, set, clear, inc, reset
-	Type  string          `json:"type,omitempty"` // by default orset, lww, mvregister or pncounter, after Op
+	Op    string          `json:"op"`             // add, remove, set, clear, inc, reset, enable, disable
+	Type  string          `json:"type,omitempty"` // by default orset, lww, mvregister, pncounter or ewflag, after Op; lwwmap with a Field
 	Key   string          `json:"key"`
+	Field jsonvalue.Value `json:"field,omitzero"` // of set and remove in a map
 	Value jsonvalue.Value `json:"value,omitzero"` // of add, remove and set
 	By    *int64          `json:"by,omitempty"`   // of inc, 1 by default
 }
@@ -92,28 +112,41 @@ type Event struct {
 	Time   time.Time `json:"time"`
 	Local  bool      `json:"local"`   // this node made the change
 	Differ bool      `json:"changed"` // what can be read is another than before
+	// Path leads to what changed in an ormap, the outermost field first. What
+	// follows is as for the type of the last.
+	Path []Step `json:"path,omitempty"`
+	// Field of an lwwmap; Present says whether it has a value now.
+	Field jsonvalue.Value `json:"field,omitzero"`
 	// Element of a set, and whether it is in the set now.
 	Element jsonvalue.Value `json:"element,omitzero"`
 	Present *bool           `json:"present,omitempty"`
-	// Value and Values of a register now.
+	// Value and Values of a register now, of a field of an lwwmap, and whether a
+	// flag is enabled.
 	Value  jsonvalue.Value   `json:"value,omitzero"`
 	Values []jsonvalue.Value `json:"values,omitzero"`
-	// By is what the change added to a counter.
+	// By is what the change added to a counter, or to the count of an element of
+	// a pnset.
 	By *int64 `json:"by,omitempty"`
 	// Conflict is set if the change met one that its author had not seen.
 	Conflict *Conflict `json:"conflict,omitempty"`
 }
 
-// A Conflict is two concurrent writes to one register.
+// A Step is one field on the way into an ormap.
+type Step struct {
+	Field jsonvalue.Value `json:"field"`
+	Type  string          `json:"type"`
+}
+
+// A Conflict is two concurrent writes to one register or field of an lwwmap.
 type Conflict struct {
 	Kept  Side `json:"kept"`  // prevails
 	Other Side `json:"other"` // does not, or is kept beside it in a multi-value register
 }
 
-// A Side is one of two concurrent writes.
+// A Side is one of two concurrent writes, without a value if it removed a field.
 type Side struct {
 	Change string          `json:"change"`
-	Value  jsonvalue.Value `json:"value"`
+	Value  jsonvalue.Value `json:"value,omitzero"`
 }
 
 // Ready is the first event of a watch: changes that come from now on are
