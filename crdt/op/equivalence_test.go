@@ -213,7 +213,7 @@ func compareReads(t *testing.T, name string, sides []side, i int) {
 
 // TestFormsAgree: state, delta and operation form of every type are one type.
 func TestFormsAgree(t *testing.T) {
-	for name, test := range map[string]func(*testing.T){
+	forms := map[string]func(*testing.T){
 		"gset":       equivalent(gsets),
 		"twopset":    equivalent(twoPSets),
 		"orset":      equivalent(orSets),
@@ -231,7 +231,18 @@ func TestFormsAgree(t *testing.T) {
 		"ormap":             equivalent(setMaps),
 		"ormap of counters": equivalent(counterMaps),
 		"ormap of maps":     equivalent(nestedMaps),
-	} {
+
+		"gcounter": equivalent(growCounters),
+		"bounded":  equivalent(boundedCounters),
+		"ewflag":   equivalent(ewFlags),
+		"dwflag":   equivalent(dwFlags),
+	}
+	for _, kind := range crdt.Builtin().Names() {
+		if forms[kind] == nil {
+			t.Errorf("%s is not compared", kind)
+		}
+	}
+	for name, test := range forms {
 		t.Run(name, test)
 	}
 }
