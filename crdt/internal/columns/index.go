@@ -1,27 +1,54 @@
 package columns
 
-// An index finds records by their tags: an open-addressing table with linear
-// probing, of which an entry is a tag and a slot plus one. Where an entry
-// belongs ascends with its tag, so a larger table is filled from one end to the
-// other.
+// An index finds records by their tags. It is an open-addressing table of
+// buckets of one cache line: a search compares a whole bucket without a branch,
+// so that a processor can begin the next search before this one's memory is
+// there, and mostly needs no other bucket. Where an entry belongs ascends with
+// its tag, so a larger table is filled from one end to the other.
 type index struct {
-	entries []uint64 // 0 is free
+	buckets []bucket
 	used    int
 }
+
+// A bucket is entries, of which the free ones, which are 0, come last. An entry
+// is a tag and a slot plus one. The next bucket goes on where one is full.
+type bucket [bucketSize]uint64
+
+const bucketSize = 8
 
 func entryOf(tag, slot uint32) uint64 { return uint64(tag)<<32 | uint64(slot+1) }
 
 // split returns the tag and the slot of an entry that is not free.
 func split(entry uint64) (tag, slot uint32) { return uint32(entry >> 32), uint32(entry) - 1 }
 
-// home returns where the search for a tag begins.
-func (x *index) home(tag uint32) int { return int(uint64(tag) * uint64(len(x.entries)) >> 32) }
+// match returns a bit for each entry that has the tag, which is not 0.
+func (b *bucket) match(tag uint32) (found uint) {
+	for i, e := range b {
+		differs := uint64(uint32(e>>32) ^ tag)
+		found |= uint((differs-1)>>63) << i
+	}
+	return found
+}
+
+// full reports whether no entry is free.
+func (b *bucket) full() bool { return b[bucketSize-1] != 0 }
+
+// home returns the bucket in which the search for a tag begins.
+func (x *index) home(tag uint32) int { return int(uint64(tag) * uint64(len(x.buckets)) >> 32) }
+
+// after returns the bucket that goes on where one is full.
+func (x *index) after(i int) int {
+	if i++; i == len(x.buckets) {
+		return 0
+	}
+	return i
+}
 
 // fits reports whether n entries leave the table free enough.
-func (x *index) fits(n int) bool { return n <= len(x.entries)/4*3 }
+func (x *index) fits(n int) bool { return n <= len(x.buckets)*(bucketSize*3/4) }
 
-// room returns how large a table for n entries should be.
-func room(n int) int { return max(16, n/3*4+4) &^ 3 }
+// room returns how many buckets a table for n entries should have.
+func room(n int) int { return n/(bucketSize*3/4) + 1 }
 
 // grow makes room for one more entry, and half as many again.
 func (x *index) grow() {
@@ -30,24 +57,32 @@ func (x *index) grow() {
 	}
 }
 
+// resize gives the table n buckets.
 func (x *index) resize(n int) {
-	old := x.entries
-	x.entries, x.used = make([]uint64, n), 0
-	for _, e := range old {
-		if e != 0 {
-			x.put(e)
+	old := x.buckets
+	x.buckets, x.used = make([]bucket, n), 0
+	for i := range old {
+		for _, e := range old[i] {
+			if e != 0 {
+				x.put(e)
+			}
 		}
 	}
 }
 
 // put stores an entry that is not there, for which there is room.
 func (x *index) put(e uint64) {
-	i := x.home(uint32(e >> 32))
-	for x.entries[i] != 0 {
-		if i++; i == len(x.entries) {
-			i = 0
+	for i := x.home(uint32(e >> 32)); ; {
+		b := &x.buckets[i]
+		if !b.full() {
+			free := 0
+			for b[free] != 0 {
+				free++
+			}
+			b[free] = e
+			x.used++
+			return
 		}
+		i = x.after(i)
 	}
-	x.entries[i] = e
-	x.used++
 }

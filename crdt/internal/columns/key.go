@@ -105,22 +105,20 @@ func (k *Key) is(b []byte) bool {
 	return string(b[n:n+len(k.text)]) == k.text && bytes.Equal(b[n+len(k.text):], k.raw)
 }
 
-// tag returns 32 bits of the hash of the key: of the characters alone if it is
+// tag returns 32 bits, not all 0, of the hash of the key: of the characters alone if it is
 // text, so that all ways to make it have the same.
-func (k *Key) tag(seed maphash.Seed) uint32 {
+func (k *Key) tag(seed maphash.Seed) uint32 { return max(1, uint32(k.hash(seed)>>32)) }
+
+func (k *Key) hash(seed maphash.Seed) uint64 {
 	switch {
 	case k.n == 0:
-		return tagOf(seed, k.raw)
+		return maphash.Bytes(seed, k.raw[textHead(k.raw[0]):])
 	case k.head[0]>>5 != majorText:
-		return uint32(maphash.Bytes(seed, k.head[:k.n]) >> 32)
+		return maphash.Bytes(seed, k.head[:k.n])
 	case k.raw != nil:
-		return uint32(maphash.Bytes(seed, k.raw) >> 32)
+		return maphash.Bytes(seed, k.raw)
 	}
-	return uint32(maphash.String(seed, k.text) >> 32)
-}
-
-func tagOf(seed maphash.Seed, key []byte) uint32 {
-	return uint32(maphash.Bytes(seed, key[textHead(key[0]):]) >> 32)
+	return maphash.String(seed, k.text)
 }
 
 // TextOf returns the characters of a text item.

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"iter"
 	"maps"
+	"math/bits"
 	"slices"
 
 	"github.com/joinery-crdt/joinery/merge"
@@ -61,24 +62,21 @@ func (t *Table) Version() uint64 { return t.records.moves }
 
 // search returns the record of a key, with a dot or not.
 func (t *Table) search(k *Key, tag uint32) (at uint32, ok bool) {
-	entries := t.index.entries
-	if len(entries) == 0 {
+	x := &t.index
+	if len(x.buckets) == 0 {
 		return 0, false
 	}
-	for i := t.index.home(tag); ; {
-		e := entries[i]
-		if e == 0 {
-			return 0, false
-		}
-		if uint32(e>>32) == tag {
-			at := uint32(e) - 1
-			if k.is(t.records.key(at)) {
+	for i := x.home(tag); ; {
+		b := &x.buckets[i]
+		for found := b.match(tag); found != 0; found &= found - 1 {
+			if _, at := split(b[bits.TrailingZeros(found)]); k.is(t.records.key(at)) {
 				return at, true
 			}
 		}
-		if i++; i == len(entries) {
-			i = 0
+		if !b.full() {
+			return 0, false
 		}
+		i = x.after(i)
 	}
 }
 
@@ -126,7 +124,7 @@ func (t *Table) Clone() *Table {
 	c := *t
 	c.seen = *t.seen.Clone()
 	c.records = t.records.clone()
-	c.index.entries = slices.Clone(t.index.entries)
+	c.index.buckets = slices.Clone(t.index.buckets)
 	c.origins = slices.Clone(t.origins)
 	for i := range c.origins {
 		c.origins[i] = t.origins[i].clone()

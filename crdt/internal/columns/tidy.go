@@ -33,8 +33,11 @@ func (t *Table) rewrite() {
 		}
 	}
 	t.index.resize(room(t.live))
-	for _, e := range old.index.entries {
-		if e != 0 {
+	for i := range old.index.buckets {
+		for _, e := range old.index.buckets[i] {
+			if e == 0 {
+				continue
+			}
 			if tag, at := split(e); old.records.dot(at) != 0 {
 				t.index.put(entryOf(tag, uint32(old.records.dot(at)-1)))
 			}
