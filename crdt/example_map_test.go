@@ -9,7 +9,7 @@ import (
 
 // Removing a field takes away what the remover had seen: what is counted at the
 // same time elsewhere stays.
-func ExampleORMap_counters() {
+func ExampleORMap() {
 	type cart = crdt.ORMap[string, crdt.PNCounter, *crdt.PNCounter]
 	phone, laptop := merge.Origin{15: 1}, merge.Origin{15: 2}
 	count := func(c *cart, origin merge.Origin, n int64) *cart {
