@@ -280,6 +280,18 @@ func TestAPIPageListsTheProblems(t *testing.T) {
 	}
 }
 
+func TestAPIPageListsTheTypes(t *testing.T) {
+	_, text, _ := strings.Cut(read(t, "cmd/syncd/API.md"), "\n## Objects\n")
+	rows := regexp.MustCompile(`(?m)^\| ([a-z, -]+) \| .*`+"`").FindAllStringSubmatch(text, -1)
+	var listed []string
+	for _, row := range rows {
+		listed = append(listed, strings.Split(row[1], ", ")...)
+	}
+	if slices.Sort(listed); !slices.Equal(listed, objects.Types()) {
+		t.Errorf("API.md says what %q hold, want each of %q once", listed, objects.Types())
+	}
+}
+
 func TestAPIPageListsRequestsThatAreAnswered(t *testing.T) {
 	d := serve(t, filepath.Join(t.TempDir(), "a"))
 	rows := regexp.MustCompile("(?m)^\\| `([A-Z]+) (/[^`]*)` \\|").FindAllStringSubmatch(read(t, "cmd/syncd/API.md"), -1)

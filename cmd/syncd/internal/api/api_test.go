@@ -138,8 +138,10 @@ func TestEveryTypeIsWrittenAndRead(t *testing.T) {
 		{"lwwset", `{"op":"add","value":1},{"op":"add","value":2},{"op":"remove","value":1}`, `"elements":[2]`},
 		{"lwwset-remove", `{"op":"remove","value":1},{"op":"add","value":1}`, `"elements":[1]`},
 		{"pnset", `{"op":"add","value":1},{"op":"remove","value":2},{"op":"add","value":3},{"op":"add","value":3}`, `"elements":[1,3]`},
-		{"lwwmap", `{"op":"set","field":"name","value":"Ada"},{"op":"set","field":"age","value":1},{"op":"remove","field":"age"},{"op":"set","field":[1,null],"value":null}`,
-			`"fields":[{"field":"name","value":"Ada","change":"` + d.node.Origin().String() + "/"},
+		{
+			"lwwmap", `{"op":"set","field":"name","value":"Ada"},{"op":"set","field":"age","value":1},{"op":"remove","field":"age"},{"op":"set","field":[1,null],"value":null}`,
+			`"fields":[{"field":"name","value":"Ada","change":"` + d.node.Origin().String() + "/",
+		},
 	} {
 		tried = append(tried, c.kind)
 		body := `{"ops":[` + strings.ReplaceAll(c.ops, `{"op"`, fmt.Sprintf(`{"type":%q,"key":"k","op"`, c.kind)) + `]}`

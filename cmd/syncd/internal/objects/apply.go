@@ -97,11 +97,10 @@ func check(op *v1.Op) error {
 // typeOf returns the type that an operation without one is for: what has a field
 // is for a map.
 func typeOf(op *v1.Op) string {
-	kind := defaultTypes[op.Op]
 	if _, ok := methods[mapOfLatest][op.Op]; ok && op.Field != nil {
 		return mapOfLatest
 	}
-	return kind
+	return defaultTypes[op.Op]
 }
 
 func (m method) check(op *v1.Op) error {
@@ -141,8 +140,10 @@ func badOp(hint, format string, args ...any) error {
 }
 
 func readOnly(kind string) error {
-	return &Error{ErrReadOnly, fmt.Sprintf("objects of type %s can be read and watched here, not written", kind),
-		"write them with the Go library, node.ORMap, or use lwwmap, or one object for each field"}
+	return &Error{
+		ErrReadOnly, fmt.Sprintf("objects of type %s can be read and watched here, not written", kind),
+		"write them with the Go library, node.ORMap, or use lwwmap, or one object for each field",
+	}
 }
 
 // Apply does the operations, which Check has passed, in a transaction. Its

@@ -53,6 +53,8 @@ func shown(ev *v1.Event) json.RawMessage {
 		return text(ev.Value)
 	case ev.Values != nil:
 		return text(ev.Values)
+	case ev.Field != nil: // removed
+		return nil
 	case ev.Present != nil:
 		return text(ev.Present)
 	case ev.By != nil:
