@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,9 @@ import (
 	"testing"
 
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
+	"github.com/joinery-crdt/joinery/crdt/object"
+	"github.com/joinery-crdt/joinery/store/memstore"
+	"github.com/joinery-crdt/joinery/sync/node"
 )
 
 func TestValuesOnTheCommandLine(t *testing.T) {
@@ -103,6 +107,39 @@ func TestMapsAndFlagsOnTheCommandLine(t *testing.T) {
 		if got := at("get", "s", key); got != want {
 			t.Errorf("%s is %q, want %q", key, got, want)
 		}
+	}
+}
+
+func TestGetPrintsAMapOfObjects(t *testing.T) {
+	n, err := node.Open(t.Context(), node.Config{Store: memstore.New()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	cart := node.ORMap[string]("cart")
+	inner := object.At(cart, "more", object.NewORMap[string])
+	err = n.Space("shop").Update(t.Context(), func(tx *node.Tx) error {
+		return errors.Join(
+			object.At(cart, "items", object.NewORSet[string]).Add(tx, "milk"),
+			object.At(inner, "prices", object.NewLWWMap[string, float64]).Set(tx, "milk", 1.5),
+			object.At(inner, "open", object.NewEWFlag).Enable(tx),
+		)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if _, err := n.Space("shop").Export(t.Context(), &file, node.Cut{}); err != nil {
+		t.Fatal(err)
+	}
+	d, path := serve(t, filepath.Join(t.TempDir(), "a")), filepath.Join(t.TempDir(), "shop.drop")
+	if err := os.WriteFile(path, file.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ok(t, "import", path, "--dir", d.dir)
+	want := "more  ormap\n  open  ewflag\n    true\n  prices  lwwmap\n    milk  1.5\nitems  orset\n  milk\n"
+	if got := ok(t, "get", "shop", "cart", "--dir", d.dir); got != want {
+		t.Errorf("the map is\n%s, want\n%s", got, want)
 	}
 }
 
