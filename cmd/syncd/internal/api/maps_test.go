@@ -17,7 +17,7 @@ type cart struct {
 	root  object.ORMap[any]
 	items object.ORSet[string]
 	notes object.LWWMap[int, string]
-	total object.GCounter
+	total object.PNCounter
 	votes object.PNSet[string]
 	inner object.ORMap[any]
 	stock object.BoundedCounter
@@ -31,7 +31,7 @@ func newCart(key string) cart {
 		root: root, inner: inner,
 		items: object.At(root, any("items"), object.NewORSet[string]),
 		notes: object.At(root, any("items"), object.NewLWWMap[int, string]),
-		total: object.At(root, any(1), object.NewGCounter),
+		total: object.At(root, any(1), object.NewPNCounter),
 		votes: object.At(root, any("votes"), object.NewPNSet[string]),
 		stock: object.At(inner, any([]int{1}), object.NewBoundedCounter),
 		title: object.At(inner, any("title"), object.NewLWWRegister[string]),
@@ -67,16 +67,17 @@ func TestMapOfObjectsIsRead(t *testing.T) {
 		remove any
 		want   string
 	}{
-		{"no such field", `[{"field":1,"type":"gcounter","value":3},` +
+		{"no such field", `[{"field":1,"type":"pncounter","value":3},` +
 			`{"field":"z","type":"ormap","fields":[{"field":"title","type":"lww","value":"Groceries"},{"field":[1],"type":"bounded","value":2,"rights":{"own":2}}]},` +
 			`{"field":"items","type":"orset","elements":["milk","bread"]},` +
 			`{"field":"items","type":"lwwmap","fields":[{"field":7,"value":"ripe"}]},` +
 			`{"field":"votes","type":"pnset","elements":["yes"]}]`},
-		{"items", `[{"field":1,"type":"gcounter","value":3},` +
+		{"items", `[{"field":1,"type":"pncounter","value":3},` +
 			`{"field":"z","type":"ormap","fields":[{"field":"title","type":"lww","value":"Groceries"},{"field":[1],"type":"bounded","value":2,"rights":{"own":2}}]},` +
 			`{"field":"votes","type":"pnset","elements":["yes"]}]`},
-		{"z", `[{"field":1,"type":"gcounter","value":3},{"field":"votes","type":"pnset","elements":["yes"]}]`},
-		{"votes", `[{"field":1,"type":"gcounter","value":3}]`},
+		{"z", `[{"field":1,"type":"pncounter","value":3},{"field":"votes","type":"pnset","elements":["yes"]}]`},
+		{"votes", `[{"field":1,"type":"pncounter","value":3}]`},
+		{1, `[]`},
 	} {
 		err := d.node.Space("s").Update(t.Context(), func(tx *node.Tx) error { return c.root.Remove(tx, step.remove) })
 		if err != nil {
@@ -119,7 +120,7 @@ func TestWatchTellsWhatChangesInAMap(t *testing.T) {
 		`"path":[{"field":"items","type":"orset"}],"element":"milk","present":true`:                true,
 		`"path":[{"field":"items","type":"orset"}],"element":"bread","present":true`:               true,
 		`"path":[{"field":"items","type":"lwwmap"}],"field":7,"present":true,"value":"ripe"`:       true,
-		`"path":[{"field":1,"type":"gcounter"}],"by":3`:                                            true,
+		`"path":[{"field":1,"type":"pncounter"}],"by":3`:                                            true,
 		`"path":[{"field":"votes","type":"pnset"}],"element":"yes","by":1`:                         true,
 		`"path":[{"field":"z","type":"ormap"},{"field":[1],"type":"bounded"}],"by":2`:              true,
 		`"path":[{"field":"z","type":"ormap"},{"field":"title","type":"lww"}],"value":"Groceries"`: true,
