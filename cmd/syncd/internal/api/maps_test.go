@@ -120,7 +120,7 @@ func TestWatchTellsWhatChangesInAMap(t *testing.T) {
 		`"path":[{"field":"items","type":"orset"}],"element":"milk","present":true`:                true,
 		`"path":[{"field":"items","type":"orset"}],"element":"bread","present":true`:               true,
 		`"path":[{"field":"items","type":"lwwmap"}],"field":7,"present":true,"value":"ripe"`:       true,
-		`"path":[{"field":1,"type":"pncounter"}],"by":3`:                                            true,
+		`"path":[{"field":1,"type":"pncounter"}],"by":3`:                                           true,
 		`"path":[{"field":"votes","type":"pnset"}],"element":"yes","by":1`:                         true,
 		`"path":[{"field":"z","type":"ormap"},{"field":[1],"type":"bounded"}],"by":2`:              true,
 		`"path":[{"field":"z","type":"ormap"},{"field":"title","type":"lww"}],"value":"Groceries"`: true,
