@@ -269,6 +269,9 @@ type records struct {
 }
 
 func (r *records) visit(e element, offset int64) error {
+	if e.bucket {
+		return corruptAt(offset, fmt.Errorf("%w: a bucket within a space: %x", errNoRecord, e.key))
+	}
 	value, err := unseal(r.sum, e.key, e.value)
 	if damage, ok := errors.AsType[*store.CorruptError](err); ok {
 		damage.Offset = offset
@@ -284,6 +287,9 @@ func (r *records) visit(e element, offset int64) error {
 type format struct{ *doctor }
 
 func (d format) visit(e element, offset int64) error {
+	if e.bucket || !bytes.Equal(e.key, formatKey) && !bytes.Equal(e.key, placeKey) {
+		return corruptAt(offset, fmt.Errorf("%w: %x beside the format", errNoRecord, e.key))
+	}
 	n := len(e.value) - sumSize
 	if n < 0 || crc32.Checksum(e.value[:n], castagnoli) != binary.BigEndian.Uint32(e.value[n:]) {
 		return corruptAt(offset, fmt.Errorf("%s record: %w", e.key, errChecksum))

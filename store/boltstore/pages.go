@@ -66,9 +66,9 @@ func (p page) element(i int) (e element, ok bool) {
 		e.key, _, ok = p.cut(start, field(0), field(1), 0)
 		return e, ok
 	}
-	e.bucket = field(0) == bucketFlag
+	e.bucket = field(0)&bucketFlag != 0
 	e.key, e.value, ok = p.cut(start, field(1), field(2), field(3))
-	return e, ok
+	return e, ok && field(0)&^bucketFlag == 0
 }
 
 // cut returns a key and the value behind it.
