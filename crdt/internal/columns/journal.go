@@ -33,6 +33,10 @@ const (
 	mostGroups  = 256
 )
 
+// manyKeys is up to how many keys a table that is loaded finds out what was
+// removed of it: that takes memory for each.
+const manyKeys = 1 << 16
+
 // removals returns how many removals are remembered.
 func (t *Table) removals() int { return fewRemovals + t.live/keysPerMore }
 
@@ -132,7 +136,7 @@ func (t *Table) Loaded() {
 	j := &t.journal
 	switch dead := t.seen.Count() - uint64(t.dots); {
 	case dead == 0:
-	case dead > uint64(t.removals()):
+	case dead > uint64(t.removals()) || t.live > manyKeys:
 		raise(&j.floor, &t.seen)
 	default:
 		j.old = *t.seen.Without(t.liveDots())
