@@ -38,6 +38,10 @@ const (
 	Acks   Table = 4 // member -> what it has durably
 	Once   Table = 5 // idempotency key -> dot
 	Meta   Table = 6 // local facts about the space
+
+	Staging    Table = 7 // parts of a snapshot that is not complete yet
+	Arrival    Table = 8 // position -> change, in the order in which changes were applied
+	Quarantine Table = 9 // changes that were refused
 )
 
 // Limits every backend accepts; beyond them Put returns a [*LimitError].

@@ -81,7 +81,7 @@ func (b *base) tablesOf(prefix overlay.Key) iter.Seq[overlay.Key] {
 			yield(prefix)
 			return
 		}
-		for t := store.Cells; t <= store.Meta; t++ {
+		for _, t := range inOrder {
 			if !yield(overlay.AppendKey(nil, string(prefix.Space()), t, nil)) {
 				return
 			}

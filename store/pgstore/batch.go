@@ -97,7 +97,7 @@ func (s *Store) queueWrites(batch *pgx.Batch, tx *overlay.Tx, order map[string]i
 	}
 	b.raise()
 	b.putLog(log, order)
-	for _, t := range []store.Table{store.Cells, store.Log, store.Vector, store.Acks, store.Once, store.Meta} {
+	for _, t := range inOrder {
 		b.flush(t)
 	}
 }

@@ -139,6 +139,28 @@ func TestConcurrentCreation(t *testing.T) {
 	wantCount(t, s, 8)
 }
 
+// TestOldFormat opens a store as format 1 left it.
+func TestOldFormat(t *testing.T) {
+	opts := pgstore.Options{Schema: schema(t)}
+	s := open(t, opts)
+	if err := errors.Join(increment(s, t, nothing), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	run(t, strings.ReplaceAll("DROP TABLE {}.staging, {}.arrival, {}.quarantine; UPDATE {}.format SET version = 1", "{}", pgx.Identifier{opts.Schema}.Sanitize()))
+	readOnly := opts
+	readOnly.ReadOnly = true
+	if _, err := pgstore.Open(t.Context(), server.URL(), readOnly); !errors.Is(err, store.ErrReadOnly) {
+		t.Errorf("Open of an older format, read-only = %v, want ErrReadOnly", err)
+	}
+	s = open(t, opts)
+	defer s.Close()
+	wantCount(t, s, 1)
+	err := s.Update(t.Context(), func(tx store.Tx) error { return tx.Put("a", store.Quarantine, []byte("k"), nil) })
+	if err != nil {
+		t.Errorf("Put into a table that format 1 lacks = %v", err)
+	}
+}
+
 func TestForeignPlaces(t *testing.T) {
 	quote := func(name string) string { return pgx.Identifier{name}.Sanitize() }
 	newer, other, damaged, empty := schema(t), schema(t), schema(t), schema(t)

@@ -18,7 +18,7 @@ import (
 var migrations embed.FS
 
 // formatVersion is the version of the format that this package writes.
-const formatVersion = 1
+const formatVersion = 2
 
 // quoted returns the schema's name as SQL takes it.
 func (p place) quoted() string { return pgx.Identifier{p.schema}.Sanitize() }

@@ -1,6 +1,8 @@
 package pgstore
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/joinery-crdt/joinery/store"
@@ -10,7 +12,11 @@ import (
 var tables = map[store.Table]string{
 	store.Cells: "cells", store.Log: "log", store.Vector: "vector",
 	store.Acks: "acks", store.Once: "once", store.Meta: "meta",
+	store.Staging: "staging", store.Arrival: "arrival", store.Quarantine: "quarantine",
 }
+
+// inOrder is the tables, ascending.
+var inOrder = slices.Sorted(maps.Keys(tables))
 
 // A tableSQL is the statements about one table.
 type tableSQL struct {

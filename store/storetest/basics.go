@@ -90,7 +90,10 @@ func emptyValue(s *subject) error {
 }
 
 func tablesAreApart(s *subject) error {
-	tables := []store.Table{store.Cells, store.Log, store.Vector, store.Acks, store.Once, store.Meta}
+	tables := []store.Table{
+		store.Cells, store.Log, store.Vector, store.Acks, store.Once, store.Meta,
+		store.Staging, store.Arrival, store.Quarantine,
+	}
 	names := []string{"", "a", "ab", "b"}
 	value := func(name string, t store.Table) string { return fmt.Sprintf("%s/%d", name, t) }
 	for _, name := range names {
