@@ -40,6 +40,7 @@ type Link struct {
 	next   int      // in order, whose turn it is to send
 	silent int      // ticks since the peer was last heard
 	pings  uint64
+	queued uint64 // our place in the peer's queue
 }
 
 // A LinkConfig says who is speaking.
@@ -109,6 +110,9 @@ func (l *Link) Step(f Frame) (r Ready) {
 	case *Goodbye:
 		r.Err = &GoodbyeError{*f, true}
 		return r
+	case *Goaway:
+		r.Err = &GoawayError{*f, true}
+		return r
 	}
 	if l.peer == nil {
 		return r // overtook the hello, or it was lost: it will come again
@@ -128,6 +132,8 @@ func (l *Link) Step(f Frame) (r Ready) {
 		r.Refused = append(r.Refused, *f)
 	case *Frontier:
 		l.stepFrontier(f, &r)
+	case *Queued:
+		l.queued = f.Place
 	case *Ping:
 		r.Send = append(r.Send, &Pong{f.N})
 	}

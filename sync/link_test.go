@@ -3,8 +3,10 @@ package sync_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/hlc"
@@ -148,6 +150,40 @@ func TestGoodbye(t *testing.T) {
 		e, ok := errors.AsType[*crdtsync.GoodbyeError](r.Err)
 		if !ok || !e.ByPeer || e.Code != "shutdown" || !strings.Contains(e.Error(), "nightly") || len(r.Send) != 0 {
 			t.Errorf("a goodbye, before the hello: %v: %+v", early, r)
+		}
+	}
+}
+
+// TestGoaway: a link that is to come again later says so on both ends, and when.
+func TestGoaway(t *testing.T) {
+	away := crdtsync.Goaway{Code: "draining", After: 2500, Reason: "update"}
+	for _, early := range []bool{true, false} {
+		l := crdtsync.NewLink(crdtsync.LinkConfig{Origin: originOf(1)}, newReplica(t, 1))
+		if !early {
+			l.Step(helloOf(2))
+		}
+		r := l.Step(&away)
+		e, ok := errors.AsType[*crdtsync.GoawayError](r.Err)
+		if !ok || !e.ByPeer || e.Pause() != 2500*time.Millisecond || !strings.Contains(e.Error(), "update") || len(r.Send) != 0 {
+			t.Errorf("a goaway, before the hello: %v: %+v", early, r)
+		}
+	}
+	l, _ := linkOf(t, crdtsync.LinkConfig{})
+	r := l.Goaway(away)
+	if e, ok := errors.AsType[*crdtsync.GoawayError](r.Err); !ok || e.ByPeer || len(r.Send) != 1 {
+		t.Errorf("Goaway = %+v, want the frame and the end", r)
+	}
+	long := crdtsync.GoawayError{Goaway: crdtsync.Goaway{After: math.MaxUint64}}
+	if got := long.Pause(); got != time.Hour {
+		t.Errorf("a pause of %v, want at most an hour", got)
+	}
+}
+
+func TestQueued(t *testing.T) {
+	l, _ := linkOf(t, crdtsync.LinkConfig{})
+	for _, want := range []uint64{0, 7, 2, 0} {
+		if r := l.Step(&crdtsync.Queued{Place: want}); r.Err != nil || len(r.Send) != 0 || l.Queued() != want {
+			t.Errorf("place %d after %+v, want %d", l.Queued(), r, want)
 		}
 	}
 }

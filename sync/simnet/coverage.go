@@ -13,6 +13,7 @@ const (
 	FaultPartitionLoss
 	FaultReset
 	FaultHalfOpen
+	FaultSentAway
 	FaultSilence
 	FaultPause
 	FaultCrash
@@ -36,7 +37,7 @@ const (
 
 var faultNames = [numFaults]string{
 	"frames lost", "frames repeated", "frames that overtook", "frames pushed out of flight",
-	"partitions", "frames lost in partitions", "connections reset", "connections half-open", "peers taken for dead",
+	"partitions", "frames lost in partitions", "connections reset", "connections half-open", "peers sent away", "peers taken for dead",
 	"pauses", "crashes between events", "crashes before a commit", "crashes after a commit", "crashes after an acknowledgement",
 	"backups restored", "commits on a full disk", "clock jumps ahead", "clock jumps back", "commits shared with a peer's changes",
 	"duplicates offered", "early changes", "early changes without room", "changes from the future", "ops of unknown kinds",

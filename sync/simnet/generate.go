@@ -31,6 +31,7 @@ func newGenerator(w *world) *generator {
 	g.add(2*k.Pause, func() (Step, bool) { return g.machine(Pause), true })
 	g.add(2*k.Reset, func() (Step, bool) { return g.pair(Reset), true })
 	g.add(2*k.HalfOpen, func() (Step, bool) { return g.pair(HalfOpen), true })
+	g.add(k.Reset, func() (Step, bool) { return g.pair(SendAway), true })
 	g.add(2*k.Partition, func() (Step, bool) { return g.pair(Block), true })
 	g.add(2*k.DiskFull, func() (Step, bool) { return g.machine(Fill), true })
 	g.add(2*k.Jump, g.jump)

@@ -106,6 +106,19 @@ func (w *world) halfOpen(n, peer *node) {
 	w.hangUp(n, peer)
 }
 
+// sendAway ends n's side of the connection. The peer hears why, unless that is
+// lost, and hangs up.
+func (w *world) sendAway(n, peer *node) {
+	if !w.connected(n, peer) {
+		return
+	}
+	w.coverage[FaultSentAway]++
+	w.tell(n, "sends %s away", peer.name())
+	r := n.sides[peer.id].link.Goaway(crdtsync.Goaway{Code: "draining", After: 1, Reason: "restarts"})
+	n.send(peer, r.Send)
+	w.hangUp(n, peer)
+}
+
 func (w *world) block(from, to *node, on bool) {
 	p := w.pipe(from, to)
 	if p.blocked == on || from == to {

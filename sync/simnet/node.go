@@ -1,6 +1,7 @@
 package simnet
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -283,9 +284,12 @@ func (n *node) follow(peer *node, r crdtsync.Ready) {
 	for _, nack := range r.Refused {
 		w.tell(n, "hears that %s refuses %s: %s", peer.name(), w.label(nack.Dot), nack.Code)
 	}
+	away, sentAway := errors.AsType[*crdtsync.GoawayError](r.Err)
 	switch {
 	case r.Err == nil:
 		return
+	case sentAway:
+		w.tell(n, "is sent away by %s: %s", peer.name(), away.Code)
 	case r.Err == crdtsync.ErrSilent:
 		w.coverage[FaultSilence]++
 		w.tell(n, "takes %s for dead", peer.name())

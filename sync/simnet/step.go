@@ -15,6 +15,7 @@ const (
 	Connect              // Node dials Peer
 	Reset                // the connection of Node and Peer breaks
 	HalfOpen             // Node's end of the connection breaks, Peer does not notice
+	SendAway             // Node ends the connection and asks Peer to come again later
 	Block                // frames from Node to Peer are lost from now on
 	Unblock              // until now
 	Pause                // Node stops running

@@ -120,6 +120,8 @@ func (w *world) act(s Step, n, peer *node) {
 		w.connect(n, peer)
 	case Reset:
 		w.reset(n, peer)
+	case SendAway:
+		w.sendAway(w.nodes[s.Node], w.nodes[s.Peer])
 	case HalfOpen:
 		w.halfOpen(n, peer)
 	case Block, Unblock:

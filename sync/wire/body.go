@@ -41,6 +41,10 @@ func bodyOf(f crdtsync.Frame) (Type, body) {
 		return TypePing, &ping{f.N}
 	case *crdtsync.Pong:
 		return TypePong, &pong{f.N}
+	case *crdtsync.Goaway:
+		return TypeGoaway, &goaway{f.Code, f.After, cut(f.Reason)}
+	case *crdtsync.Queued:
+		return TypeQueued, &queued{f.Place}
 	case *crdtsync.Subscribe:
 		return TypeSubscribe, &subscribe{f.Space, appendVector(f.Vector)}
 	case *crdtsync.Subscribed:
@@ -70,6 +74,10 @@ func newBody(t Type) linkBody {
 		return &ping{}
 	case TypePong:
 		return &pong{}
+	case TypeGoaway:
+		return &goaway{}
+	case TypeQueued:
+		return &queued{}
 	case TypeSubscribe:
 		return &subscribe{}
 	case TypeSubscribed:

@@ -30,6 +30,8 @@ const (
 	TypeGoodbye    Type = 3  // body: 1 code, 2 reason
 	TypePing       Type = 4  // body: 1 number
 	TypePong       Type = 5  // body: 1 number
+	TypeGoaway     Type = 8  // body: 1 code, 2 milliseconds, 3 reason
+	TypeQueued     Type = 11 // body: 1 place
 	TypeSubscribe  Type = 16 // body: 1 space, 2 vector
 	TypeSubscribed Type = 17 // body: 1 space, 2 number of changes
 	TypeFrontier   Type = 18 // body: 1 space, 2 and 3 fingerprints, 4 changes, 5 unread
@@ -43,6 +45,7 @@ const (
 
 var typeNames = map[Type]string{
 	TypeHello: "HELLO", TypeWelcome: "WELCOME", TypeGoodbye: "GOODBYE", TypePing: "PING", TypePong: "PONG",
+	TypeGoaway: "GOAWAY", TypeQueued: "QUEUED",
 	TypeSubscribe: "SUBSCRIBE", TypeSubscribed: "SUBSCRIBED", TypeFrontier: "FRONTIER",
 	TypeChanges: "CHANGES", TypeAck: "ACK", TypeNack: "NACK",
 	typeFileHeader: "FILE-HEADER", typeFileEnd: "FILE-END",

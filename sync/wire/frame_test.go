@@ -30,6 +30,8 @@ func frames() []crdtsync.Frame {
 		&crdtsync.Goodbye{Code: "shutdown", Reason: "back in a minute"},
 		&crdtsync.Ping{N: 24},
 		&crdtsync.Pong{N: 1 << 40},
+		&crdtsync.Goaway{Code: "draining", After: 2500, Reason: "restarts for an update"},
+		&crdtsync.Queued{Place: 3},
 		&crdtsync.Subscribe{Space: "notes", Vector: merge.VectorOf(dot(0xa1, 300), dot(0xb2, 1))},
 		&crdtsync.Subscribed{Space: "notes", Changes: 70_000},
 		&crdtsync.Frontier{
@@ -131,6 +133,7 @@ func TestAppendRefuses(t *testing.T) {
 		"name not UTF-8":   &crdtsync.Hello{Name: "\xff"},
 		"empty code":       &crdtsync.Goodbye{},
 		"long code":        &crdtsync.Goodbye{Code: long},
+		"goaway, no code":  &crdtsync.Goaway{After: 1},
 		"dot of nothing":   &crdtsync.Nack{Space: "s", Code: "c"},
 		"sequence too far": &crdtsync.Ack{Space: "s", Heads: []merge.Dot{dot(1, merge.MaxSeq+1)}},
 		"vector too far":   &crdtsync.Subscribe{Space: "s", Vector: merge.VectorOf(dot(1, merge.MaxSeq+1))},
