@@ -3,6 +3,7 @@ package crdt
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 
 	"github.com/joinery-crdt/joinery/internal/varint"
 	"github.com/joinery-crdt/joinery/merge"
@@ -113,6 +114,39 @@ func (k causal) Join(cell []byte, seen merge.Dots, w Write) ([]byte, error) {
 	}
 	return encodeDots(joined), nil
 }
+
+// Merge keeps what both hold, and what one holds and the other has not seen.
+func (k causal) Merge(element []byte, mine, theirs Held) ([]byte, error) {
+	if err := k.element(element); err != nil {
+		return nil, &CellError{k.name, err}
+	}
+	return mergeDots(k.name, k.live, mine, theirs)
+}
+
+// mergeDots merges cells that are dot functions, as live reads them.
+func mergeDots(kind string, live func(cell []byte) (merge.DotFun[[]byte], error), mine, theirs Held) ([]byte, error) {
+	held, err := live(mine.Cell)
+	if err != nil {
+		return nil, err
+	}
+	more, err := live(theirs.Cell)
+	if err != nil {
+		return nil, err
+	}
+	for e := range more.All() {
+		if !theirs.Seen.Contains(e.Dot) {
+			return nil, &CellError{kind, errUnseen}
+		}
+	}
+	joined, changed := merge.JoinDotFuns(held, mine.Seen, more, theirs.Seen)
+	if !changed {
+		return mine.Cell, nil
+	}
+	return encodeDots(joined), nil
+}
+
+// errUnseen: a cell holds what its holder has not applied.
+var errUnseen = errors.New("it holds a dot that its holder has not seen")
 
 // live reads a cell of the kind. The error is a [*CellError].
 func (k causal) live(cell []byte) (merge.DotFun[[]byte], error) {

@@ -16,6 +16,8 @@ type fieldKind interface {
 	check(w Write) error
 	// join is [Kind.Join].
 	join(cell []byte, seen merge.Dots, w Write) ([]byte, error)
+	// merge is [Kind.Merge].
+	merge(element []byte, mine, theirs Held) ([]byte, error)
 	// state returns the state that the kind itself would keep.
 	state(element, cell []byte) ([]byte, error)
 	// op returns the op in the map that makes a write of the kind itself.
@@ -44,6 +46,10 @@ func (f asItIs) check(w Write) error { return f.kind.Check(w) }
 
 func (f asItIs) join(cell []byte, seen merge.Dots, w Write) ([]byte, error) {
 	return f.kind.Join(cell, seen, w)
+}
+
+func (f asItIs) merge(element []byte, mine, theirs Held) ([]byte, error) {
+	return f.kind.Merge(element, mine, theirs)
 }
 
 func (f asItIs) state(_, cell []byte) ([]byte, error) { return cell, nil }
@@ -110,6 +116,11 @@ func (f dotted) join(cell []byte, seen merge.Dots, w Write) ([]byte, error) {
 		return cell, nil
 	}
 	return encodeDots(joined), nil
+}
+
+func (f dotted) merge(element []byte, mine, theirs Held) ([]byte, error) {
+	live := func(cell []byte) (merge.DotFun[[]byte], error) { return f.live(element, cell) }
+	return mergeDots(f.kind.Name(), live, mine, theirs)
 }
 
 // live reads a cell.

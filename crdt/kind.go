@@ -27,6 +27,18 @@ type Kind interface {
 	// A cell that Join itself never returned is a [*CellError]. Join does not
 	// modify cell, and its result may alias cell or w.Payload.
 	Join(cell []byte, seen merge.Dots, w Write) ([]byte, error)
+	// Merge returns what two holders of one cell have together: the cell after
+	// all writes that either has applied. mine is a cell as Join returned it;
+	// theirs may come from anywhere and is where trust in it ends. What is no
+	// cell, or holds what its holder has not seen, is a [*CellError]. Merge
+	// modifies nothing, and its result may alias either cell.
+	Merge(element []byte, mine, theirs Held) ([]byte, error)
+}
+
+// Held is a cell and what its holder has applied.
+type Held struct {
+	Cell []byte     // nil if absent
+	Seen merge.Dots // it contains every live dot of the cell
 }
 
 // A Write is what one change does to one cell.

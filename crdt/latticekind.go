@@ -317,3 +317,28 @@ func (k lattice[L, P]) Join(cell []byte, _ merge.Dots, w Write) ([]byte, error) 
 	}
 	return P(&mine).AppendBinary(nil)
 }
+
+// Merge joins the two cells.
+func (k lattice[L, P]) Merge(element []byte, mine, theirs Held) ([]byte, error) {
+	if err := k.element(element); err != nil {
+		return nil, &CellError{k.name, err}
+	}
+	if theirs.Cell == nil {
+		return mine.Cell, nil
+	}
+	more, err := k.decode(theirs.Cell)
+	if err != nil {
+		return nil, &CellError{k.name, err}
+	}
+	if mine.Cell == nil {
+		return theirs.Cell, nil
+	}
+	held, err := k.decode(mine.Cell)
+	if err != nil {
+		return nil, &CellError{k.name, err}
+	}
+	if !P(&held).Merge(&more) {
+		return mine.Cell, nil
+	}
+	return P(&held).AppendBinary(nil)
+}

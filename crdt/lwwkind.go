@@ -147,3 +147,26 @@ func (k *lwwKind) Join(cell []byte, _ merge.Dots, w Write) ([]byte, error) {
 	}
 	return mine.AppendBinary(nil)
 }
+
+// Merge keeps the later of the two.
+func (k *lwwKind) Merge(element []byte, mine, theirs Held) ([]byte, error) {
+	if err := k.element(element); err != nil {
+		return nil, &CellError{k.name, err}
+	}
+	held, err := k.latest(mine.Cell)
+	if err != nil {
+		return nil, err
+	}
+	more, err := k.latest(theirs.Cell)
+	switch {
+	case err != nil:
+		return nil, err
+	case theirs.Cell == nil:
+		return mine.Cell, nil
+	case !theirs.Seen.Contains(more.Dot):
+		return nil, &CellError{k.name, errUnseen}
+	case !held.Merge(&more) && mine.Cell != nil:
+		return mine.Cell, nil
+	}
+	return theirs.Cell, nil
+}

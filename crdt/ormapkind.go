@@ -120,6 +120,22 @@ func (k *MapKind) Join(cell []byte, seen merge.Dots, w Write) ([]byte, error) {
 	return joined, nil
 }
 
+// Merge merges the cells as the kind of their field does.
+func (k *MapKind) Merge(element []byte, mine, theirs Held) ([]byte, error) {
+	in, err := k.cell(element)
+	if errors.Is(err, ErrUnknownKind) {
+		return nil, err
+	}
+	var merged []byte
+	if err == nil {
+		merged, err = in.kind.merge(in.element, mine, theirs)
+	}
+	if err != nil {
+		return nil, &CellError{mapName, err}
+	}
+	return merged, nil
+}
+
 // State returns the state of a cell as the kind of its field keeps it, nil if
 // there is none. It may alias cell.
 func (k *MapKind) State(element, cell []byte) ([]byte, error) {

@@ -110,6 +110,25 @@ func (k *timesKind) Join(cell []byte, _ merge.Dots, w Write) ([]byte, error) {
 	return mine.AppendBinary(nil)
 }
 
+// Merge takes the later of each time.
+func (k *timesKind) Merge(element []byte, mine, theirs Held) ([]byte, error) {
+	if err := CheckElement(element); err != nil {
+		return nil, &CellError{k.name, err}
+	}
+	held, err := decodeTimes(k.name, mine.Cell)
+	if err != nil {
+		return nil, err
+	}
+	more, err := decodeTimes(k.name, theirs.Cell)
+	if err != nil {
+		return nil, err
+	}
+	if !held.Merge(&more) {
+		return mine.Cell, nil
+	}
+	return held.AppendBinary(nil)
+}
+
 // stampedSet is what the sets of both biases are made of.
 type stampedSet[T comparable] struct {
 	times merge.Map[T, Times, *Times]

@@ -51,9 +51,13 @@ type Host interface {
 // changed or missing, those that Check accepts can be joined.
 const Guarded Clause = "guard"
 
+// Merged is a clause of kinds alone: merging the cells of two replicas with the
+// Merge of the kind is applying at one of them the changes that it lacks.
+const Merged Clause = "states"
+
 // KindClauses returns the clauses of kinds. Unordered says of them that messages
 // may arrive in every order.
-func KindClauses() []Clause { return []Clause{Specified, Unordered, Guarded} }
+func KindClauses() []Clause { return []Clause{Specified, Unordered, Guarded, Merged} }
 
 // Run plays a program and returns what breaks the clause, or nil.
 func (k KindForm) Run(c Clause, p Program) error { return k.run(c, p, nil) }
@@ -72,6 +76,8 @@ func (k KindForm) run(c Clause, p Program, log *[]string) (err error) {
 		return hosts.unordered(h, len(p)%(mergetest.MaxDeltas+1))
 	case Guarded:
 		return hosts.guarded()
+	case Merged:
+		return hosts.merged()
 	}
 	return fmt.Errorf("crdttest: no clause of kinds is called %q", c)
 }

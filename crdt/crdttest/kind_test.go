@@ -15,6 +15,14 @@ type spoiltKind struct {
 	crdt.Kind
 	join  func(cell []byte, seen merge.Dots, w crdt.Write) ([]byte, error)
 	check func(crdt.Write) error
+	merge func(k crdt.Kind, element []byte, mine, theirs crdt.Held) ([]byte, error)
+}
+
+func (k *spoiltKind) Merge(element []byte, mine, theirs crdt.Held) ([]byte, error) {
+	if k.merge == nil {
+		return k.Kind.Merge(element, mine, theirs)
+	}
+	return k.merge(k.Kind, element, mine, theirs)
 }
 
 func (k *spoiltKind) Join(cell []byte, seen merge.Dots, w crdt.Write) ([]byte, error) {
@@ -132,7 +140,25 @@ func TestCheckKindRejects(t *testing.T) {
 	kindRejected(t, "ties only", registers(timeless), crdttest.Specified)
 	kindRejected(t, "a Join that writes into its argument", registers(scribbler), crdttest.Specified)
 	kindRejected(t, "a Join that refuses", registers(grudging), crdttest.Specified)
+	kindRejected(t, "a Merge that keeps what the other has removed", sets(&spoiltKind{Kind: crdt.ORSetKind, merge: unaware}), crdttest.Merged)
+	kindRejected(t, "a Merge that takes the other cell", registers(&spoiltKind{Kind: crdt.LWWKind, merge: obedient}), crdttest.Merged)
 	kindRejected(t, "a Check that accepts everything", phases(trusting), crdttest.Guarded)
+}
+
+// unaware merges as if neither side had seen more than it holds.
+func unaware(_ crdt.Kind, element []byte, mine, theirs crdt.Held) ([]byte, error) {
+	mine.Seen = merge.DotSet{}
+	if theirs.Cell == nil {
+		return mine.Cell, nil
+	}
+	return crdt.ORSetKind.Merge(element, mine, theirs)
+}
+
+func obedient(_ crdt.Kind, _ []byte, mine, theirs crdt.Held) ([]byte, error) {
+	if theirs.Cell == nil {
+		return mine.Cell, nil
+	}
+	return theirs.Cell, nil
 }
 
 func cond(err error, otherwise func() ([]byte, error)) ([]byte, error) {

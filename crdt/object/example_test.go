@@ -2,6 +2,7 @@ package object_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/joinery-crdt/joinery/crdt"
@@ -79,6 +80,13 @@ func (highScore) Join(cell []byte, _ merge.Dots, w crdt.Write) ([]byte, error) {
 		return cell, nil
 	}
 	return w.Payload, nil
+}
+
+func (h highScore) Merge(element []byte, mine, theirs crdt.Held) ([]byte, error) {
+	if len(element) > 0 || theirs.Cell != nil && len(theirs.Cell) != 8 {
+		return nil, &crdt.CellError{Kind: h.Name(), Err: errors.New("a score is 8 bytes in the one cell")}
+	}
+	return h.Join(mine.Cell, nil, crdt.Write{Op: crdt.Op{Payload: theirs.Cell}})
 }
 
 // A reference to a kind of one's own embeds a Ref.
