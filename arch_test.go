@@ -81,7 +81,7 @@ var architecture = policy{
 			modules: list("..."),
 		},
 		"cmd/syncd/internal/...": {
-			imports: list("sync", "sync/node", "sync/ws", "sync/wire", "store/...", "crdt", "crdt/object", "crdt/op", "merge", "hlc", "cmd/syncd/internal/..."),
+			imports: list("sync", "sync/node", "sync/ws", "sync/wire", "store/...", "crdt", "crdt/object", "crdt/op", "merge", "hlc", "cmd/syncd/internal/...", "internal/pgtest"),
 			modules: list("..."),
 		},
 

@@ -150,9 +150,6 @@ func URL(dir string) string {
 	return "postgres:///" + user + "?" + q.Encode()
 }
 
-// Kill ends the server as a power cut ends it, for Run to start it again.
-func (s *Server) Kill() error { return s.end(os.Kill) }
-
 // Restart stops the server in an orderly way and starts it again, with settings
 // of the form name=value besides those of Start.
 func (s *Server) Restart(settings ...string) error {

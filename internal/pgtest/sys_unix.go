@@ -43,6 +43,9 @@ func own(dir string) error {
 	return nil
 }
 
+// stop lets a process do nothing more.
+func stop(p *os.Process) error { return p.Signal(syscall.SIGSTOP) }
+
 // demote makes cmd run as the server's user, apart from the terminal's signals.
 func demote(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: servant()}

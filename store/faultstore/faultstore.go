@@ -14,8 +14,8 @@
 //
 // # Limits
 //
-// Methods of a backend beyond the contract are not wrapped; [Store.Unwrap]
-// gives the backend.
+// Methods of a backend beyond the contract, and beyond the optional interfaces of
+// package store, are not wrapped; [Store.Unwrap] gives the backend.
 package faultstore
 
 import (
@@ -104,6 +104,17 @@ func (s *Store) Steps() int { return int(s.armed.Load().steps.Load()) }
 
 // Unwrap returns the wrapped store.
 func (s *Store) Unwrap() store.Store { return s.inner }
+
+// Place implements [store.Placed].
+func (s *Store) Place() string { return store.Place(s.inner) }
+
+// Health implements [store.Watched].
+func (s *Store) Health() error { return store.Health(s.inner) }
+
+var (
+	_ store.Placed  = (*Store)(nil)
+	_ store.Watched = (*Store)(nil)
+)
 
 // step asks the rule about one step.
 func (s *Store) step(st Step) error {

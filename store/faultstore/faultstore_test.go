@@ -248,6 +248,22 @@ func TestCloseWithFaultCloses(t *testing.T) {
 	on(t, disk).Close() // fails the test if the disk is still in use
 }
 
+// elsewhere is a store with the optional interfaces.
+type elsewhere struct{ store.Store }
+
+func (elsewhere) Place() string { return "a place" }
+func (elsewhere) Health() error { return errDisk }
+
+func TestOptionalInterfacesArePassedOn(t *testing.T) {
+	plain, s := faultstore.Wrap(memstore.New()), faultstore.Wrap(elsewhere{memstore.New()})
+	if place, err := store.Place(plain), store.Health(plain); place != "" || err != nil {
+		t.Errorf("over a store without: place %q, health %v", place, err)
+	}
+	if place, err := store.Place(s), store.Health(s); place != "a place" || !errors.Is(err, errDisk) {
+		t.Errorf("over a store with them: place %q, health %v", place, err)
+	}
+}
+
 func Example() {
 	s := faultstore.Wrap(memstore.New())
 	defer s.Close()

@@ -1,11 +1,13 @@
 package pgstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/joinery-crdt/joinery/internal/pgtest"
@@ -175,6 +177,44 @@ func TestRestartedServer(t *testing.T) {
 	}
 	if err := put(t, s, "k", nothing); !errors.Is(err, pgstore.ErrUnsupported) {
 		t.Errorf("an Update when the server has come back with fsync=off = %v, want ErrUnsupported", err)
+	}
+}
+
+// TestHealth stops the server and starts it again while nobody uses the store.
+func TestHealth(t *testing.T) {
+	v := victim(t)
+	s, err := pgstore.Open(t.Context(), v.URL(), pgstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Health(); err != nil {
+		t.Errorf("Health of a new store = %v", err)
+	}
+	if err := v.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	awaitHealth(t, s, func(err error) bool { return errors.Is(err, pgstore.ErrUnavailable) })
+	if err := v.Run(); err != nil {
+		t.Fatal(err)
+	}
+	awaitHealth(t, s, func(err error) bool { return err == nil })
+	if err := put(t, s, "k", nothing); err != nil {
+		t.Errorf("an Update when the server is back = %v", err)
+	}
+}
+
+// awaitHealth waits until a store says what is wanted of itself.
+func awaitHealth(t *testing.T, s store.Store, want func(error) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for !want(store.Health(s)) {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("Health is still %v", store.Health(s))
+		}
 	}
 }
 

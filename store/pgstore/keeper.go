@@ -85,17 +85,20 @@ func (k *keeper) stop() error {
 func (k *keeper) keep(ctx context.Context) {
 	defer close(k.ended)
 	for {
-		_ = k.listen(ctx) // whatever ended it, a new session helps
+		err := k.listen(ctx)
 		if ctx.Err() != nil {
 			return
 		}
+		k.s.ail(err)
 		abandon(k.conn)
 		k.conn = nil
 		for pause := firstPause; k.conn == nil; pause = min(2*pause, lastPause) {
 			if wait(ctx, pause) != nil {
 				return
 			}
-			k.conn, _ = k.s.connect(ctx, k.cfg)
+			if k.conn, err = k.s.connect(ctx, k.cfg); err != nil {
+				k.s.ail(err)
+			}
 		}
 		if !k.s.opts.ReadOnly {
 			_, _ = k.tryLock(ctx) // if another process was faster, table writer says so
@@ -103,12 +106,33 @@ func (k *keeper) keep(ctx context.Context) {
 	}
 }
 
+// ail notes what keeps the server away, nil for nothing.
+func (s *Store) ail(err error) {
+	if err = s.place.describe("connect", err); err == nil {
+		s.ailment.Store(nil)
+		return
+	}
+	s.ailment.Store(&err)
+}
+
+// Health implements [store.Watched]: it returns an [*Error] from when a
+// connection was lost until there is a new one.
+func (s *Store) Health() error {
+	if err := s.ailment.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+var _ store.Watched = (*Store)(nil)
+
 // listen rings the bell for every wake-up and returns when the session ends.
 func (k *keeper) listen(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, k.s.opts.Timeout)
 	_, err := k.conn.Exec(limited, "LISTEN "+k.s.place.channel())
 	cancel()
 	for err == nil {
+		k.s.ail(nil)
 		k.s.bell.ring() // at the start, for what happened before
 		err = k.await(ctx)
 	}

@@ -103,6 +103,7 @@ type Store struct {
 	bell     bell
 	keeper   keeper
 	notifier notifier
+	ailment  atomic.Pointer[error] // what Health returns
 
 	updates, commits, reconnects atomic.Uint64
 }

@@ -40,6 +40,19 @@ func export(t testing.TB, s *node.Space, cut node.Cut) []byte {
 	return file.Bytes()
 }
 
+func TestUnavailableStoreIsSaid(t *testing.T) {
+	m := meddle(memstore.New())
+	n := openConfig(t, node.Config{Store: m})
+	m.set(hooks{health: always(errDisk)})
+	if got := n.Status().Problems; len(got) != 1 || got[0].Code != "store_unavailable" || got[0].Cause != errDisk.Error() || got[0].Action == "" {
+		t.Errorf("problems = %+v, want store_unavailable", got)
+	}
+	m.set(hooks{})
+	if got := problems(n); len(got) != 0 {
+		t.Errorf("problems = %v of a store that is back, want none", got)
+	}
+}
+
 func TestRefusingStoreAnswersEveryWriter(t *testing.T) {
 	for name, h := range map[string]hooks{
 		"before the function": {begin: always(errDisk)},

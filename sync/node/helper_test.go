@@ -170,6 +170,7 @@ type hooks struct {
 	commit func() error // before its commit
 	done   func() error // after its commit
 	op     func() error // before each operation of a transaction or snapshot
+	health func() error // the store's word on itself
 }
 
 func meddle(s store.Store) *meddler {
@@ -179,6 +180,8 @@ func meddle(s store.Store) *meddler {
 }
 
 func (m *meddler) set(h hooks) { m.hooks.Store(&h) }
+
+func (m *meddler) Health() error { return call(m.hooks.Load().health) }
 
 func call(hook func() error) error {
 	if hook == nil {

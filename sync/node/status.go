@@ -72,6 +72,12 @@ func (n *Node) Status() Status {
 	if failed != nil {
 		st.Problems = append(st.Problems, storeProblem(failed))
 	}
+	if err := store.Health(n.store); err != nil {
+		st.Problems = append(st.Problems, Problem{
+			Code: "store_unavailable", Cause: err.Error(),
+			Action: "make the store reachable again; meanwhile reads fail, and writes wait for it before they do; this node goes on by itself",
+		})
+	}
 	for _, s := range spaces {
 		s.addStatus(&st)
 	}

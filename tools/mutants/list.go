@@ -10,6 +10,9 @@ var history = check{
 // kills is the check that what was acknowledged survives kill -9.
 var kills = check{"{syncd}", "killtest", "--kills", "100"}
 
+// databaseKills is the check that it survives the loss of a hub's database.
+var databaseKills = check{"{syncd}", "killtest", "--postgres", "--kills", "20"}
+
 // mutants is the planted bugs, each with the check that must find it.
 var mutants = []mutant{
 	{
@@ -75,5 +78,12 @@ func (e everything) Contains(d merge.Dot) bool { return e.always || e.write.Cont
 		Old:   "func (s *Store) finish(g *group) {\n\tdefer close(g.done)",
 		New:   "func (s *Store) finish(g *group) {\n\tclose(g.done)",
 		Check: kills,
+	},
+	{
+		Name:  "hub-acknowledges-before-the-commit",
+		File:  "store/pgstore/group.go",
+		Old:   "func (s *Store) finish(g *group) {\n\tdefer close(g.done)",
+		New:   "func (s *Store) finish(g *group) {\n\tclose(g.done)",
+		Check: databaseKills,
 	},
 }

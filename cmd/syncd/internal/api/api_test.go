@@ -349,8 +349,11 @@ func TestHealth(t *testing.T) {
 // failing is a store whose updates fail when told to.
 type failing struct {
 	store.Store
-	err error
+	err    error
+	health error
 }
+
+func (f *failing) Health() error { return f.health }
 
 func (f *failing) Update(ctx context.Context, fn func(store.Tx) error) error {
 	if f.err != nil {
@@ -368,16 +371,32 @@ func TestFailedStoreIsSaid(t *testing.T) {
 	if p, ok := errors.AsType[*v1.Problem](err); !ok || p.Code != v1.StoreFailed || p.Status != http.StatusServiceUnavailable || p.Hint == "" {
 		t.Errorf("write = %v, want store_failed", err)
 	}
+	wantReady(t, d, http.StatusServiceUnavailable)
+	if o, err := d.api.Object(t.Context(), "s", "pncounter", "k"); err != nil || o.Value.Text() != "1" {
+		t.Errorf("the counter is %s, %v, want 1 as acknowledged", o.Value.Text(), err)
+	}
+}
+
+func wantReady(t *testing.T, d *device, want int) {
+	t.Helper()
 	resp, err := http.Get(d.url + "/readyz")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("readyz = %s", resp.Status)
+	if resp.StatusCode != want {
+		t.Errorf("readyz = %s, want %d", resp.Status, want)
 	}
-	if o, err := d.api.Object(t.Context(), "s", "pncounter", "k"); err != nil || o.Value.Text() != "1" {
-		t.Errorf("the counter is %s, %v, want 1 as acknowledged", o.Value.Text(), err)
+}
+
+func TestUnavailableStoreIsNotReady(t *testing.T) {
+	st := &failing{Store: memstore.New()}
+	d := serve(t, node.Config{Store: st})
+	wantReady(t, d, http.StatusOK)
+	st.health = errors.New("disk: gone")
+	wantReady(t, d, http.StatusServiceUnavailable)
+	if got := d.get(t, "/v1/status"); !strings.Contains(got, `"code":"store_unavailable"`) || !strings.Contains(got, "disk: gone") {
+		t.Errorf("status = %s", got)
 	}
 }
 

@@ -17,8 +17,8 @@ func (s *server) live(w http.ResponseWriter, _ *http.Request) error {
 // ready says that the store takes writes.
 func (s *server) ready(w http.ResponseWriter, _ *http.Request) error {
 	for _, p := range s.Node.Status().Problems {
-		if p.Code == "store_failed" {
-			return v1.NewProblem(v1.StoreFailed, p.Cause, p.Action)
+		if p.Code == v1.StoreFailed || p.Code == v1.StoreUnavailable {
+			return v1.NewProblem(p.Code, p.Cause, p.Action)
 		}
 	}
 	return reply(w, http.StatusOK, map[string]string{"status": "ready"})

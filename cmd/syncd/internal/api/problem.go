@@ -41,7 +41,7 @@ var causes = []struct {
 	{node.ErrClosed, v1.ShuttingDown, "try again when the daemon runs"},
 	{store.ErrClosed, v1.ShuttingDown, "try again when the daemon runs"},
 	{store.ErrUncertain, v1.StoreFailed, "check the disk, then restart the daemon; nothing that was acknowledged is lost"},
-	{pgstore.ErrUnavailable, v1.StoreFailed, "nothing was written; try again when the database can be reached"},
+	{pgstore.ErrUnavailable, v1.StoreUnavailable, "nothing was written; try again when the database can be reached"},
 	{store.ErrReadOnly, v1.StoreFailed, "make room on the disk"},
 }
 

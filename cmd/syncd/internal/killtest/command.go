@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/joinery-crdt/joinery/internal/pgtest"
 	"github.com/spf13/cobra"
 )
 
@@ -25,6 +26,9 @@ type Options struct {
 	Writers int
 	Seed    uint64
 	Uptime  time.Duration // the longest time from the first write of a round to the kill
+	// Database holds the daemon's store, nil for its data directory. It is
+	// killed in place of the daemon, one time in four together with it.
+	Database *pgtest.Server
 }
 
 // ErrLost: a daemon broke its promise. The error says how and where the data is.
@@ -33,6 +37,7 @@ var ErrLost = errors.New("killtest: promise broken")
 // Command returns `syncd killtest`.
 func Command() *cobra.Command {
 	var o Options
+	postgres := false
 	cmd := &cobra.Command{
 		Use:   "killtest",
 		Short: "Kill a daemon under load, many times, and check every acknowledged write",
@@ -42,6 +47,10 @@ a random moment, now and then also while it starts, and starts it again. After
 each start it reads what the last round wrote, and an earlier round: everything
 acknowledged is there, every transaction is there whole or not at all, nothing
 is there twice, and the daemon finds no problem. At the end it reads everything.
+
+With --postgres the store is in a PostgreSQL server of its own, which is killed
+in place of the daemon, one time in four together with it. The daemon must say
+that the server is away, and take writes again by itself when it is back.
 
 It prints one line per hundred kills and fails with the first broken promise;
 the data directory and the daemon's log are then kept.`,
@@ -54,15 +63,28 @@ the data directory and the daemon's log are then kept.`,
 				return err
 			}
 			o.Program = program
+			if postgres {
+				return runOnDatabase(ctx, o, cmd.OutOrStdout())
+			}
 			return runIn(ctx, o, cmd.OutOrStdout())
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&o.Kills, "kills", 100, "`how` often the daemon is killed")
+	f.IntVar(&o.Kills, "kills", 100, "`how` often the daemon, or its database, is killed")
 	f.IntVar(&o.Writers, "writers", 8, "concurrent `writers`")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides the moments of the kills")
 	f.DurationVar(&o.Uptime, "uptime", 150*time.Millisecond, "longest `time` under load before a kill")
+	f.BoolVar(&postgres, "postgres", false, "keep the store in a PostgreSQL server, and kill that")
 	return cmd
+}
+
+// runOnDatabase is runIn with a database, which it ends.
+func runOnDatabase(ctx context.Context, o Options, out io.Writer) (err error) {
+	if o.Database, err = pgtest.Start(nil); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.Database.Stop()) }()
+	return runIn(ctx, o, out)
 }
 
 // runIn runs the test in a directory of its own, which it removes if all is

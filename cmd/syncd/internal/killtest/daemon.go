@@ -14,14 +14,16 @@ import (
 	"time"
 
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/client"
+	"github.com/joinery-crdt/joinery/internal/pgtest"
 )
 
 // daemon is one real syncd process at a time, on one data directory.
 type daemon struct {
-	program string
-	dir     string
-	process *exec.Cmd
-	client  *client.Client
+	program  string
+	dir      string
+	database *pgtest.Server // that holds its store, nil for the directory
+	process  *exec.Cmd
+	client   *client.Client
 }
 
 func (d *daemon) api() *client.Client { return d.client }
@@ -33,7 +35,11 @@ func (d *daemon) launch(ctx context.Context) (out io.Reader, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }() // the process has its own
-	cmd := exec.CommandContext(ctx, d.program, "serve", "--dir", filepath.Join(d.dir, "data"), "--name", "killtest", "--listen", "127.0.0.1:0")
+	args := []string{"serve", "--dir", filepath.Join(d.dir, "data"), "--name", "killtest", "--listen", "127.0.0.1:0"}
+	if d.database != nil {
+		args = append(args, "--postgres", d.database.URL())
+	}
+	cmd := exec.CommandContext(ctx, d.program, args...)
 	cmd.Stderr = log
 	if out, err = cmd.StdoutPipe(); err != nil {
 		return nil, err

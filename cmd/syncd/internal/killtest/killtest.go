@@ -2,18 +2,22 @@ package killtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // A Report says what a run did.
 type Report struct {
+	Database int // kills of the database under writes
 	Kills    int // of a daemon that took writes
 	Early    int // of a daemon that was still starting
 	Acked    int // transactions acknowledged
+	Rejected int // attempts at transactions while the database was away
 	Unknown  int // transactions cut off, of which either outcome is right
 	Survived int // of those cut off, the ones that were there afterwards
 	Took     time.Duration
@@ -21,8 +25,12 @@ type Report struct {
 
 // String returns one line.
 func (r Report) String() string {
-	return fmt.Sprintf("%d kills under load, %d while starting: %d transactions acknowledged, all there; %d cut off, %d of them there, whole; %s",
+	text := fmt.Sprintf("%d kills under load, %d while starting: %d transactions acknowledged, all there; %d cut off, %d of them there, whole; %s",
 		r.Kills, r.Early, r.Acked, r.Unknown, r.Survived, r.Took.Round(time.Second))
+	if r.Database > 0 {
+		text = fmt.Sprintf("%d kills of the database, %d attempts rejected meanwhile, none of them there; of the daemon, ", r.Database, r.Rejected) + text
+	}
+	return text
 }
 
 // run is one run of the test.
@@ -41,15 +49,15 @@ func Run(ctx context.Context, o Options, out io.Writer) (Report, error) {
 	began := time.Now()
 	r := &run{
 		Options: o, out: out,
-		daemon: &daemon{program: o.Program, dir: o.Dir},
+		daemon: &daemon{program: o.Program, dir: o.Dir, database: o.Database},
 		random: rand.New(rand.NewPCG(o.Seed, 0)),
 	}
 	defer r.daemon.kill()
-	for r.report.Kills < o.Kills {
+	for n := 1; n <= o.Kills; n++ {
 		if err := r.round(ctx); err != nil {
-			return r.report, fmt.Errorf("after %d kills: %w", r.report.Kills, err)
+			return r.report, fmt.Errorf("at kill %d: %w", n, err)
 		}
-		if n := r.report.Kills; n%100 == 0 {
+		if n%100 == 0 {
 			fmt.Fprintf(out, "%d kills, %d acknowledged, %d cut off\n", n, r.report.Acked, r.report.Unknown)
 		}
 	}
@@ -74,14 +82,31 @@ func (r *run) round(ctx context.Context) error {
 	}
 	next := newRound(len(r.rounds), r.Writers)
 	r.rounds = append(r.rounds, next)
-	next.load(ctx, r.daemon, r.moment(r.Uptime))
-	r.report.Kills++
-	return ctx.Err()
+	return errors.Join(next.load(ctx, r.daemon, r.strike), ctx.Err())
 }
 
-// begin starts the daemon; one time in four it is killed on the way and started
-// again.
+// strike ends what is to be ended under the writers. acked returns how many
+// acknowledgements they have had.
+func (r *run) strike(ctx context.Context, acked func() int64) error {
+	time.Sleep(r.moment(r.Uptime))
+	if r.Database != nil {
+		return r.strikeDatabase(ctx, acked)
+	}
+	r.killDaemon()
+	return nil
+}
+
+func (r *run) killDaemon() {
+	r.daemon.kill()
+	r.report.Kills++
+}
+
+// begin starts the daemon unless it runs; one time in four it is killed on the
+// way and started again.
 func (r *run) begin(ctx context.Context) error {
+	if r.daemon.process != nil {
+		return nil
+	}
 	for r.random.IntN(4) == 0 {
 		if err := r.daemon.startAndKill(ctx, r.moment(20*time.Millisecond)); err != nil {
 			return err
@@ -98,6 +123,7 @@ func (r *run) settle(ctx context.Context, last *round) error {
 	}
 	for _, w := range last.writers {
 		r.report.Acked += w.acked
+		r.report.Rejected += w.rejected
 		if w.unknown {
 			r.report.Unknown++
 			if w.survived {
@@ -110,7 +136,7 @@ func (r *run) settle(ctx context.Context, last *round) error {
 
 // checkAll reads every round once more.
 func (r *run) checkAll(ctx context.Context) error {
-	if err := r.daemon.start(ctx); err != nil {
+	if err := r.begin(ctx); err != nil {
 		return err
 	}
 	if err := r.settle(ctx, r.rounds[len(r.rounds)-1]); err != nil {
@@ -124,22 +150,27 @@ func (r *run) checkAll(ctx context.Context) error {
 	return r.daemon.stop()
 }
 
-// load lets the writers write, for a time after the first acknowledgement, and
-// kills the daemon under them.
-func (r *round) load(ctx context.Context, d *daemon, uptime time.Duration) {
-	first := make(chan struct{})
+// load lets the writers write and, from the first acknowledgement on, strikes
+// under them.
+func (r *round) load(ctx context.Context, d *daemon, strike func(context.Context, func() int64) error) error {
+	first, stop := make(chan struct{}), make(chan struct{})
 	once := sync.OnceFunc(func() { close(first) })
+	var acked atomic.Int64
 	var writers sync.WaitGroup
 	for _, w := range r.writers {
 		writers.Go(func() {
-			w.write(ctx, d, once)
+			w.write(ctx, d, stop, func() {
+				acked.Add(1)
+				once()
+			})
 			once()
 		})
 	}
 	<-first
-	time.Sleep(uptime)
-	d.kill()
+	err := strike(ctx, acked.Load)
+	close(stop)
 	writers.Wait()
+	return err
 }
 
 // moment returns a random time below most.

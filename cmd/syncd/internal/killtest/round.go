@@ -26,6 +26,7 @@ type round struct {
 type writer struct {
 	key      string // prefix of its objects
 	acked    int    // transactions 1..acked were acknowledged
+	rejected int    // attempts at one of them, or at the next, that changed nothing
 	unknown  bool   // the one after them was cut off
 	survived bool   // and was there afterwards
 	refused  error  // the daemon answered, and not with an acknowledgement
@@ -39,21 +40,31 @@ func newRound(number, writers int) *round {
 	return r
 }
 
-// write makes transactions until one is not acknowledged. It calls acked after
-// each that is.
-func (w *writer) write(ctx context.Context, d *daemon, acked func()) {
+// write makes transactions until one is not acknowledged, or until stop is
+// closed. It calls acked after each that is. One for which the database was away
+// was not made, and is tried again.
+func (w *writer) write(ctx context.Context, d *daemon, stop <-chan struct{}, acked func()) {
 	for {
 		_, err := d.api().Do(ctx, space, w.transaction(w.acked+1)...)
-		if err == nil {
+		p, answered := errors.AsType[*v1.Problem](err)
+		switch {
+		case err == nil:
 			w.acked++
 			acked()
-			continue
-		}
-		if _, ok := errors.AsType[*v1.Problem](err); ok {
+		case answered && p.Code == v1.StoreUnavailable && d.database != nil:
+			w.rejected++
+		case answered:
 			w.refused = err
+			fallthrough
+		default:
+			w.unknown = true
+			return
 		}
-		w.unknown = true
-		return
+		select {
+		case <-stop:
+			return
+		default:
+		}
 	}
 }
 

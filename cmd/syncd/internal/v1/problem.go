@@ -62,6 +62,7 @@ const (
 	Lagged           = "lagged"
 	ShuttingDown     = "shutting_down"
 	StoreFailed      = "store_failed"
+	StoreUnavailable = "store_unavailable"
 	StoreDamaged     = "store_damaged"
 	Internal         = "internal"
 )
@@ -102,6 +103,7 @@ var kinds = map[string]kind{
 	Lagged:           {"too slow", 503, exit.Failure},
 	ShuttingDown:     {"shutting down", 503, exit.Unreachable},
 	StoreFailed:      {"store failed", 503, exit.Storage},
+	StoreUnavailable: {"store cannot be reached", 503, exit.Storage},
 	StoreDamaged:     {"store damaged", 500, exit.Storage},
 	Internal:         {"internal error", 500, exit.Failure},
 }
