@@ -24,10 +24,7 @@ func allocated(f func()) uint64 {
 }
 
 // memoryBound is what reading n bytes may allocate.
-func memoryBound(n int) uint64 { return under(64*uint64(n) + 1<<20) }
-
-// under returns a bound with what the race detector may add to it.
-func under(bound uint64) uint64 { return bound + bound/raceShare }
+func memoryBound(n int) uint64 { return 64*uint64(n) + 1<<20 }
 
 // checkMemory fails if decoding b into v allocates more than it may.
 func checkMemory(t testing.TB, v decodable, b []byte) (err error) {

@@ -68,16 +68,32 @@ func appendBlobs(dst []byte, n int, blob func(i int) []byte) []byte {
 
 // readBlobs reads n byte strings. The results alias the input.
 func readBlobs(r *varint.Reader, n int) [][]byte {
-	lengths := make([]int, n)
-	for i := range lengths {
-		lengths[i] = r.Count(1)
-	}
+	bodies := openBlobs(r, n)
 	blobs := make([][]byte, n)
-	for i, length := range lengths {
-		blobs[i] = r.Fixed(length)
+	for i := range blobs {
+		blobs[i] = bodies.next()
 	}
 	return blobs
 }
+
+// A blobReader reads byte strings one by one: their lengths stand before them.
+type blobReader struct {
+	lengths varint.Reader
+	bodies  *varint.Reader
+}
+
+// openBlobs reads the lengths of n byte strings. It takes as many calls of next
+// to read the strings.
+func openBlobs(r *varint.Reader, n int) blobReader {
+	lengths := *r
+	for range n {
+		r.Count(1)
+	}
+	return blobReader{lengths, r}
+}
+
+// next returns the next byte string, nil if there is none. It aliases the input.
+func (b *blobReader) next() []byte { return b.bodies.Fixed(b.lengths.Count(1)) }
 
 // appendRows appends the number of elements and the elements.
 func appendRows[T comparable](dst []byte, rows []row[T]) []byte {
@@ -87,21 +103,25 @@ func appendRows[T comparable](dst []byte, rows []row[T]) []byte {
 
 // readRows reads elements, ascending by their encodings.
 func readRows[T comparable](r *varint.Reader) ([]T, error) {
-	blobs := readBlobs(r, r.Count(2))
+	n := r.Count(2)
+	blobs := openBlobs(r, n)
 	if r.Err() != nil {
 		return nil, r.Err()
 	}
-	elements := make([]T, len(blobs))
-	for i, b := range blobs {
-		if i > 0 && bytes.Compare(blobs[i-1], b) >= 0 {
+	elements, last := make([]T, n), []byte(nil)
+	for i := range elements {
+		b := blobs.next()
+		if i > 0 && bytes.Compare(last, b) >= 0 {
 			r.Fail("elements out of order")
+		}
+		if r.Err() != nil {
 			return nil, r.Err()
 		}
 		v, err := decodeKey[T](b)
 		if err != nil {
 			return nil, err
 		}
-		elements[i] = v
+		elements[i], last = v, b
 	}
 	return elements, nil
 }

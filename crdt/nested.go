@@ -18,7 +18,7 @@ type Field[V any] interface {
 	// under returns the value under a context that is not its own, to be read.
 	// It may share the memory of both.
 	under(seen *merge.Context) *V
-	// typeName returns the name of the type in its binary form.
+	// typeName returns the name of the type in its binary form, also of nil.
 	typeName() string
 	// appendStore appends what a map keeps of the value.
 	appendStore(dst []byte, t *dotTable) ([]byte, error)

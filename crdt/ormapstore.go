@@ -147,7 +147,7 @@ func (m *ORMap[K, V, P]) appendStore(dst []byte, t *dotTable) ([]byte, error) {
 			return nil, err
 		}
 	}
-	dst = varint.AppendString(dst, P(new(V)).typeName())
+	dst = varint.AppendString(dst, P(nil).typeName())
 	dst = appendRows(dst, rows)
 	return appendBlobs(dst, len(rows), func(i int) []byte { return bodies[i] }), nil
 }
@@ -165,7 +165,7 @@ func (m *ORMap[K, V, P]) UnmarshalBinary(b []byte) error {
 }
 
 func (m *ORMap[K, V, P]) readStore(r *varint.Reader, t *dotTable) error {
-	name := P(new(V)).typeName()
+	name := P(nil).typeName()
 	if got := r.Bytes(); r.Err() == nil && string(got) != name {
 		r.Fail(fmt.Sprintf("fields of type %.32q where they are %q", got, name))
 	}
@@ -173,21 +173,21 @@ func (m *ORMap[K, V, P]) readStore(r *varint.Reader, t *dotTable) error {
 	if err != nil {
 		return err
 	}
-	bodies := readBlobs(r, len(keys))
-	if err := r.Done(); err != nil {
-		return err
-	}
+	bodies := openBlobs(r, len(keys))
 	if len(keys) > 0 {
 		m.fields, m.keys = make(map[K]P, len(keys)), make(map[merge.Dot]K, len(keys))
 	}
 	what, field := "crdt: "+name+" in a map", new(varint.Reader)
-	for i, k := range keys {
-		*field = *varint.NewReader(what, bodies[i])
+	for _, k := range keys {
+		*field = *varint.NewReader(what, bodies.next())
+		if r.Err() != nil {
+			return r.Err()
+		}
 		if err := m.readField(k, field, t); err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.Done()
 }
 
 // readField reads the value of field k to the end of r.

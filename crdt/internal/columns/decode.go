@@ -1,6 +1,7 @@
 package columns
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"github.com/joinery-crdt/joinery/internal/varint"
@@ -148,6 +149,7 @@ func (l *loader) attach(live []stretch) {
 	if l.r.Err() != nil || l.err != nil {
 		return
 	}
+	l.reserve(live)
 	ats := l.ats
 	for _, s := range live {
 		o := l.t.origins[s.rank].id
@@ -158,9 +160,28 @@ func (l *loader) attach(live []stretch) {
 	}
 }
 
+// reserve makes room for the pages of the stretches, which ascend, unless an
+// origin would use too few of them: a window that grew with them would be copied
+// again and again.
+func (l *loader) reserve(live []stretch) {
+	for len(live) > 0 {
+		s, first := &l.t.origins[live[0].rank], live[0].first>>pageBits
+		rank, next, used := live[0].rank, first, 0
+		for ; len(live) > 0 && live[0].rank == rank; live = live[1:] {
+			from, to := max(next, live[0].first>>pageBits), live[0].last>>pageBits+1
+			used += int(to - min(from, to))
+			next = to
+		}
+		if span := next - first; span <= uint64(window(used)) {
+			s.pages = slices.Grow(s.pages, int(span))
+		}
+	}
+}
+
 // readFurther reads what appendFurther appends.
 func (l *loader) readFurther() {
 	n := l.r.Count(3)
+	l.t.lists.rows = slices.Grow(l.t.lists.rows, rowsOf(*l.r, n))
 	at, last := uint64(0), merge.Dot{}
 	for range n {
 		gap, rank, seq := l.r.Uvarint(), l.r.Uvarint(), l.r.Uvarint()
@@ -181,4 +202,18 @@ func (l *loader) readFurther() {
 		l.t.attach(l.ats[at], l.t.pack(d))
 		last = d
 	}
+}
+
+// rowsOf returns how many rows n further dots take: one each, and one for the
+// least dot of each key.
+func rowsOf(r varint.Reader, n int) int {
+	rows := n
+	for i := range n {
+		if gap := r.Uvarint(); gap > 0 || i == 0 {
+			rows++
+		}
+		r.Uvarint()
+		r.Uvarint()
+	}
+	return rows
 }

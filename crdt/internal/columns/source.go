@@ -137,7 +137,9 @@ func (t *Table) locate(p packed) (at uint32, ok bool) {
 	return at, ok
 }
 
-// spare is how many pages a window may have beyond twice what it uses.
+// window returns how many pages a window may have that uses so many of them.
+func window(inUse int) int { return 2*inUse + spare }
+
 const spare = 16
 
 // reach extends the window of s to the page with the given number, unless too
@@ -146,13 +148,13 @@ func (t *Table) reach(s *source, number uint64) bool {
 	if s.strayed > pageSize*(s.inUse+1) { // the numbers have moved elsewhere
 		t.evict(s, len(s.pages))
 	}
-	for 2*s.inUse+spare < len(s.pages) {
+	for window(s.inUse) < len(s.pages) {
 		t.evict(s, (len(s.pages)+1)/2)
 	}
 	if len(s.pages) == 0 {
 		s.first = number
 	}
-	if number < s.first || number-s.first >= uint64(2*s.inUse+spare) {
+	if number < s.first || number-s.first >= uint64(window(s.inUse)) {
 		return false
 	}
 	for uint64(len(s.pages)) <= number-s.first {
