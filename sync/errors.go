@@ -23,6 +23,12 @@ var (
 	ErrFuture = errors.New("sync: change from the future")
 	// ErrRejected: no correct node writes such a change.
 	ErrRejected = errors.New("sync: change rejected")
+	// ErrMalformed: the bytes are not a change.
+	ErrMalformed = errors.New("sync: change malformed")
+	// ErrNewer: the change has a format of a later version.
+	ErrNewer = errors.New("sync: change of a newer version")
+	// ErrForbidden: who brought the change may not write the space.
+	ErrForbidden = errors.New("sync: change not allowed")
 )
 
 // An EarlyError names what an early change waits for. It is [ErrEarly], or
@@ -48,7 +54,8 @@ func (e *EarlyError) Is(target error) bool {
 
 // A RefusedError says why a change cannot be applied, now or ever. The changes
 // that depend on it wait; all others flow. It is one of [ErrForked],
-// [ErrFuture] and [ErrRejected].
+// [ErrFuture], [ErrRejected], [ErrMalformed], [ErrNewer], [ErrForbidden] and
+// [ErrTooLarge].
 type RefusedError struct {
 	Dot    merge.Dot
 	Kind   error

@@ -22,22 +22,35 @@ type Hello struct {
 	MinVersion, MaxVersion uint64
 	Origin                 merge.Origin // of the sender
 	Name                   string       // what people call the sender, may be empty
+	// Former is origins under which the sender wrote before it noticed that it
+	// had been restored or copied, ascending, at most MaxFormer.
+	Former []merge.Origin
+	// Features is what the sender knows, ascending, at most MaxFeatures.
+	Features []string
+	Clock    uint64 // the sender's wall clock in Unix milliseconds, 0 for not told
+	Nonce    Nonce  // of this connection
 }
 
-// Welcome answers a Hello.
-type Welcome struct{ Version uint64 }
+// Welcome answers a Hello, and an Auth where one is asked for.
+type Welcome struct {
+	Version   uint64
+	Heartbeat uint64 // interval of the sender's ticks in milliseconds, 0 for not told
+	Until     uint64 // when the credential ends in Unix milliseconds, 0 for never
+}
 
 // Subscribe announces a space and asks for what its Vector lacks: rung 1b of
 // the anti-entropy ladder. Repeating it starts over from the new vector.
 type Subscribe struct {
 	Space  string
 	Vector *merge.VersionVector
+	Known  []Known // of the receiver's origins, ascending
 }
 
 // Subscribed answers a Subscribe.
 type Subscribed struct {
 	Space   string
-	Changes uint64 // that will be sent
+	Changes uint64  // that will be sent
+	Known   []Known // of the receiver's origins, ascending
 }
 
 // Changes carries encoded changes of one space in an order in which they can be
@@ -57,8 +70,10 @@ type Ack struct {
 type Nack struct {
 	Space  string
 	Dot    merge.Dot
-	Code   string // of a published list: forked, future, rejected
+	Code   string // of a published list: forked, future, rejected, …
+	Class  string // retriable, needs-auth, needs-upgrade or fatal
 	Reason string
+	Hint   string // what to do
 }
 
 // Frontier is a heartbeat with the sender's state of one space.
@@ -78,7 +93,7 @@ type Pong struct{ N uint64 }
 
 // Goodbye ends a link: the peer must not go on.
 type Goodbye struct {
-	Code   string // of a published list: protocol, needs_upgrade, self, shutdown
+	Code   string // of a published list: protocol, needs_upgrade, needs_auth, self, renewed, shutdown
 	Reason string
 }
 

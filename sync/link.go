@@ -17,6 +17,8 @@ type Local interface {
 	Vector(space string) *merge.VersionVector
 	// Head returns the last durable sequence number of one origin.
 	Head(space string, o merge.Origin) uint64
+	// Last returns the head of one origin, with its hash.
+	Last(space string, o merge.Origin) Head
 	// Summary returns the account of what is applied and durable.
 	Summary(space string) Summary
 	// Change returns an encoded change out of the log.
@@ -41,12 +43,38 @@ type Link struct {
 	silent int      // ticks since the peer was last heard
 	pings  uint64
 	queued uint64 // our place in the peer's queue
+
+	grantOf     Grant // what the peer may do
+	granted     bool  // the peer has proven who it is
+	earlyFrames int   // and what it said before that
+	earlyTicks  int
+	proven      *Auth // the credential last sent
+	accepted    bool  // and the peer has answered it
 }
 
 // A LinkConfig says who is speaking.
 type LinkConfig struct {
 	Origin merge.Origin
 	Name   string
+	// Former is origins under which the node wrote before, ascending; only the
+	// last MaxFormer matter.
+	Former []merge.Origin
+	// Features is what to use if the peer names it too, ascending; nil for all
+	// of [Features].
+	Features []string
+	// Clock returns the wall clock in Unix milliseconds, nil for not telling.
+	Clock func() uint64
+	// Heartbeat is the interval of ticks in milliseconds, 0 for not telling.
+	Heartbeat uint64
+	// Nonce is drawn at random for each connection.
+	Nonce Nonce
+	// Guard makes the peer prove who it is before anything else: see Ready.Auth.
+	Guard bool
+	// Mend says that the driver acts on Ready.Forks; else none are looked for.
+	Mend bool
+	// Prove returns what proves to the peer who this node is, nil for nothing.
+	// It is asked again at each tick: another credential is sent when it comes.
+	Prove func(peer *Hello) *Auth
 	// MaxSilence is the number of ticks without a frame after which the peer
 	// is taken for dead, 0 for 4.
 	MaxSilence int
@@ -66,6 +94,20 @@ type Ready struct {
 	Diverged []string
 	// Refused is what the peer refused of ours.
 	Refused []Nack
+	// Rejected is changes of the peer that are not even offered. The peer has
+	// been told; the driver keeps them where people see them.
+	Rejected []Rejected
+	// Forks is what shows that this node was restored from a backup or copied.
+	// The driver takes a new origin, issues under it what this node wrote after
+	// Fork.Common, and ends all links.
+	Forks []Fork
+	// Auth, if set, is a credential to check. The driver answers with Admit or
+	// Deny before the next Step.
+	Auth *Auth
+	// Revoked is spaces that the peer does not let this node have.
+	Revoked []Revoked
+	// Explained is answers to the driver's questions.
+	Explained []Explained
 	// Err, if set, ends the link once Send is sent.
 	Err error
 }
@@ -74,6 +116,13 @@ type Ready struct {
 type Offered struct {
 	Space  string
 	Change *Change
+}
+
+// A Rejected is a change that came from the peer and is refused as it is.
+type Rejected struct {
+	Space string
+	Raw   []byte
+	Err   *RefusedError
 }
 
 // ErrSilent: nothing was heard from the peer for too long.
@@ -87,6 +136,9 @@ func NewLink(cfg LinkConfig, local Local) *Link {
 	if cfg.MaxSpaces == 0 {
 		cfg.MaxSpaces = 10_000
 	}
+	if cfg.Features == nil {
+		cfg.Features = Features()
+	}
 	return &Link{cfg: cfg, local: local, spaces: make(map[string]*linkSpace)}
 }
 
@@ -94,7 +146,10 @@ func NewLink(cfg LinkConfig, local Local) *Link {
 func (l *Link) Start() []Frame { return []Frame{l.hello()} }
 
 func (l *Link) hello() Frame {
-	return &Hello{MinVersion, Version, l.cfg.Origin, l.cfg.Name}
+	return &Hello{
+		MinVersion: MinVersion, MaxVersion: Version, Origin: l.cfg.Origin, Name: l.cfg.Name,
+		Former: l.cfg.Former, Features: l.cfg.Features, Clock: l.clock(), Nonce: l.cfg.Nonce,
+	}
 }
 
 // Peer returns what the peer said of itself, nil before it did.
@@ -113,17 +168,30 @@ func (l *Link) Step(f Frame) (r Ready) {
 	case *Goaway:
 		r.Err = &GoawayError{*f, true}
 		return r
+	case *Auth:
+		l.stepAuth(*f, &r)
+		return r
+	case *AuthUpdate:
+		l.stepAuth(Auth(*f), &r)
+		return r
+	case *Welcome:
+		if l.peer != nil {
+			l.met, l.accepted = true, true
+		}
+		return r
 	}
-	if l.peer == nil {
-		return r // overtook the hello, or it was lost: it will come again
+	if !l.admitted() {
+		l.early(&r) // it overtook the hello, or that was lost: it will come again
+		return r
 	}
 	switch f := f.(type) {
-	case *Welcome:
-		l.met = true
 	case *Subscribe:
 		l.stepSubscribe(f, &r)
 	case *Subscribed:
-		l.withSpace(f.Space, &r, func(s *linkSpace) { s.answered = true })
+		l.withSpace(f.Space, &r, func(s *linkSpace) {
+			s.answered = true
+			l.compare(s, f.Known, &r)
+		})
 	case *Changes:
 		l.stepChanges(f, &r)
 	case *Ack:
@@ -136,8 +204,28 @@ func (l *Link) Step(f Frame) (r Ready) {
 		l.queued = f.Place
 	case *Ping:
 		r.Send = append(r.Send, &Pong{f.N})
+	default:
+		l.stepControl(f, &r)
 	}
 	return r
+}
+
+// stepControl takes the frames of the control plane.
+func (l *Link) stepControl(f Frame, r *Ready) {
+	switch f := f.(type) {
+	case *Need:
+		l.stepNeed(f, r)
+	case *Credit:
+		l.stepCredit(f, r)
+	case *Explain:
+		l.stepExplain(f, r)
+	case *Explained:
+		r.Explained = append(r.Explained, *f)
+	case *Revoked:
+		l.stepRevoked(f, r)
+	case *Unsubscribe:
+		l.stepUnsubscribe(f)
+	}
 }
 
 func (l *Link) stepHello(f *Hello, r *Ready) {
@@ -150,11 +238,23 @@ func (l *Link) stepHello(f *Hello, r *Ready) {
 		r.end("self", "both ends are the same node, or one is a copy of the other's data directory")
 		return
 	}
-	r.Send = append(r.Send, &Welcome{min(Version, f.MaxVersion)})
-	if l.peer != nil {
+	first := l.peer == nil
+	if first {
+		l.peer = f
+		l.prove(r)
+	}
+	if !l.admitted() {
+		l.early(r)
 		return
 	}
-	l.peer = f
+	r.Send = append(r.Send, l.welcome(f))
+	if first {
+		l.open(r)
+	}
+}
+
+// open begins with all spaces.
+func (l *Link) open(r *Ready) {
 	for _, name := range l.local.Spaces() {
 		l.withSpace(name, r, func(s *linkSpace) { r.Send = append(r.Send, l.subscribe(s)) })
 	}
@@ -166,8 +266,12 @@ func (r *Ready) end(code, reason string) {
 	r.Err = &GoodbyeError{bye, false}
 }
 
-// withSpace calls fn with the link's state of a space, made if need be.
+// withSpace calls fn with the link's state of a space, made if need be, unless
+// the peer may not have it.
 func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
+	if l.access(name) == AccessNone {
+		return
+	}
 	s, ok := l.spaces[name]
 	if !ok {
 		if CheckName("space", name, MaxSpace) != nil || len(l.spaces) >= l.cfg.MaxSpaces {
@@ -184,40 +288,78 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 
 func (l *Link) subscribe(s *linkSpace) Frame {
 	s.announced = true
-	return &Subscribe{s.name, l.local.Vector(s.name)}
+	s.taken, s.granted = volume{}, volume{WindowChanges, WindowBytes}
+	return &Subscribe{s.name, l.local.Vector(s.name), l.known(s.name)}
 }
 
 func (l *Link) stepSubscribe(f *Subscribe, r *Ready) {
+	if l.access(f.Space) == AccessNone {
+		r.Send = append(r.Send, &Revoked{f.Space, "forbidden", "the credential does not cover the space"})
+		return
+	}
 	l.withSpace(f.Space, r, func(s *linkSpace) {
+		s.revoked = false
+		l.compare(s, f.Known, r)
 		if !s.announced {
 			r.Send = append(r.Send, l.subscribe(s))
 		}
 		missing := s.reset(f.Vector, l.local)
 		s.repeat = true
-		r.Send = append(r.Send, &Subscribed{s.name, missing})
+		r.Send = append(r.Send, &Subscribed{s.name, missing, l.known(s.name)})
 	})
 }
 
 func (l *Link) stepChanges(f *Changes, r *Ready) {
 	l.withSpace(f.Space, r, func(s *linkSpace) {
 		s.active = true
+		s.taken.add(f.Changes)
 		for _, raw := range f.Changes {
-			h, err := ReadHeader(raw)
-			if err == nil {
-				s.out.Skip(h.Dot)
-				s.noteOffered(h.Dot)
-				if h.Dot.Seq < l.local.Head(s.name, h.Dot.Origin) {
-					continue
-				}
-			}
-			c, err := DecodeChange(raw)
-			if err != nil {
+			if err := l.stepChange(s, raw, r); err != nil {
 				r.end("protocol", err.Error())
 				return
 			}
-			r.Offer = append(r.Offer, Offered{s.name, c})
+		}
+		if len(r.Offer) == 0 {
+			l.grant(s, r)
 		}
 	})
+}
+
+// stepChange offers one change, unless it is known or nobody could apply it. An
+// error says that it has not even a name.
+func (l *Link) stepChange(s *linkSpace, raw []byte, r *Ready) error {
+	h, err := ReadHeader(raw)
+	if err != nil {
+		return err
+	}
+	s.out.Skip(h.Dot)
+	s.noteOffered(h.Dot)
+	l.probed(s, h.Dot, raw, r)
+	if h.Dot.Seq < l.local.Head(s.name, h.Dot.Origin) {
+		return nil
+	}
+	if c, refusal := l.readChange(s, h, raw); refusal != nil {
+		r.Rejected = append(r.Rejected, Rejected{s.name, raw, refusal})
+		r.Send = append(r.Send, newNack(s.name, refusal))
+	} else {
+		r.Offer = append(r.Offer, Offered{s.name, c})
+	}
+	return nil
+}
+
+// readChange decodes a change, or says why it is refused as it is.
+func (l *Link) readChange(s *linkSpace, h Header, raw []byte) (*Change, *RefusedError) {
+	if l.access(s.name) < AccessWrite {
+		return nil, &RefusedError{h.Dot, ErrForbidden, "who sent it may read the space and not write it"}
+	}
+	c, err := DecodeChange(raw)
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, ErrTooLarge):
+		return nil, &RefusedError{h.Dot, ErrTooLarge, err.Error()}
+	}
+	return nil, &RefusedError{h.Dot, ErrMalformed, err.Error()}
 }
 
 func (l *Link) stepFrontier(f *Frontier, r *Ready) {
@@ -240,7 +382,7 @@ func (l *Link) stepFrontier(f *Frontier, r *Ready) {
 // Moved tells the link that the space has durably applied changes: per origin
 // up to the dot. Call it for changes from anywhere, this peer included.
 func (l *Link) Moved(space string, heads []merge.Dot) (r Ready) {
-	if l.peer == nil {
+	if !l.admitted() {
 		return r
 	}
 	l.withSpace(space, &r, func(s *linkSpace) {
@@ -262,22 +404,17 @@ func (l *Link) Done(space string, applied []merge.Dot, refused []error) (r Ready
 			r.Send = append(r.Send, &Ack{space, applied})
 		}
 		for _, err := range refused {
-			if e, ok := errors.AsType[*RefusedError](err); ok {
-				r.Send = append(r.Send, &Nack{space, e.Dot, refusalCode(e), e.Reason})
+			e, ok := errors.AsType[*RefusedError](err)
+			switch {
+			case ok && l.cfg.Mend && e.Kind == ErrForked && l.mine(e.Dot.Origin):
+				l.ownRefused(s, e, &r)
+			case ok:
+				r.Send = append(r.Send, newNack(space, e))
 			}
 		}
+		l.grant(s, &r)
 	})
 	return r
-}
-
-func refusalCode(e *RefusedError) string {
-	switch e.Kind {
-	case ErrForked:
-		return "forked"
-	case ErrFuture:
-		return "future"
-	}
-	return "rejected"
 }
 
 // Tick is a heartbeat of the driver's clock. It repeats what may have been lost
@@ -290,7 +427,8 @@ func (l *Link) Tick() (r Ready) {
 	if !l.met || l.peer == nil {
 		r.Send = append(r.Send, l.hello())
 	}
-	if l.peer == nil {
+	l.prove(&r)
+	if l.tickAuth(&r); r.Err != nil || !l.admitted() {
 		return r
 	}
 	for _, name := range l.local.Spaces() {
@@ -305,6 +443,9 @@ func (l *Link) Tick() (r Ready) {
 }
 
 func (l *Link) tickSpace(s *linkSpace, r *Ready) {
+	if s.revoked || l.access(s.name) == AccessNone {
+		return
+	}
 	mine := l.local.Summary(s.name)
 	level := s.peer != nil && s.peer.Applied == mine.Applied
 	if !level || mine != s.told || s.repeat {
@@ -314,8 +455,9 @@ func (l *Link) tickSpace(s *linkSpace, r *Ready) {
 	if level {
 		s.settled()
 	}
-	if !s.answered || !level && s.stalled(l.local) {
+	if !s.answered || !level && s.stalled(l.local) && !l.need(s, r) {
 		r.Send = append(r.Send, l.subscribe(s))
 	}
+	l.tickProbe(s, r)
 	s.active = false
 }

@@ -17,6 +17,10 @@ func (*levelNode) Change(string, merge.Dot) ([]byte, error) { return nil, errNoL
 
 func (n *levelNode) Head(_ string, o merge.Origin) uint64 { return n.Vector("s").Get(o) }
 
+func (n *levelNode) Last(_ string, o merge.Origin) crdtsync.Head {
+	return crdtsync.Head{Seq: n.Head("s", o)}
+}
+
 func (n *levelNode) Summary(string) (s crdtsync.Summary) {
 	for _, d := range n.heads {
 		s.Changes += d.Seq

@@ -29,6 +29,14 @@ type linkSpace struct {
 	// What the peer has sent, by origin: since the last tick, and before it
 	// without having been applied yet.
 	offered, unmet map[merge.Origin]uint64
+
+	revoked     bool    // the peer does not let us have it
+	probe       *probe  // for the last common change of an own origin, may be nil
+	asked       []Range // last asked for one by one
+	wanted      []Range // the peer has asked for one by one
+	sent, limit volume  // since the last Subscribed to the peer, and what it takes
+	// What the peer has sent since our last Subscribe, and may send.
+	taken, granted volume
 }
 
 const (
@@ -47,6 +55,7 @@ func newLinkSpace(name string) *linkSpace {
 // number of changes it lacks.
 func (s *linkSpace) reset(known *merge.VersionVector, local Local) (missing uint64) {
 	s.acked.Merge(known)
+	s.sent, s.limit = volume{}, volume{WindowChanges, WindowBytes}
 	s.out = NewOutbox(s.name, known, nil)
 	return s.out.Fill(local)
 }
@@ -99,26 +108,44 @@ func (s *linkSpace) stalled(local Local) bool {
 
 // settled notes that there is nothing to ask for.
 func (s *linkSpace) settled() {
-	s.backoff, s.waited = 1, 0
+	s.backoff, s.waited, s.asked = 1, 0, nil
 	clear(s.offered)
 	clear(s.unmet)
 }
 
 // Next returns the next data frame for the peer, nil when it has been sent
-// everything. Spaces take turns. An error comes from reading the log.
+// everything or takes no more. Spaces take turns. An error comes from reading
+// the log.
 func (l *Link) Next() (Frame, error) {
 	for range l.order {
 		s := l.spaces[l.order[l.next%len(l.order)]]
 		l.next++
-		batch, err := s.out.Take(l.local, maxFrameChanges, maxFrameBytes)
+		batch, err := l.take(s)
 		if err != nil {
 			return nil, err
 		}
 		if len(batch) > 0 {
+			s.sent.add(batch)
 			return &Changes{s.name, batch}, nil
 		}
 	}
 	return nil, nil
+}
+
+// take returns changes for one frame: those the peer asked for, then those it
+// was not sent. Nothing of a space goes out in which an own origin has forked.
+func (l *Link) take(s *linkSpace) ([][]byte, error) {
+	count, size := l.room(s)
+	if count == 0 || size == 0 || l.access(s.name) == AccessNone {
+		return nil, nil
+	}
+	if batch := l.takeWanted(s, count, size); len(batch) > 0 {
+		return batch, nil
+	}
+	if s.probe != nil {
+		return nil, nil
+	}
+	return s.out.Take(l.local, count, size)
 }
 
 // A PeerSpace is what a link knows of the peer's state of one space.

@@ -68,6 +68,8 @@ func (r *replica) Summary(space string) crdtsync.Summary    { return r.space(spa
 
 func (r *replica) Head(space string, o merge.Origin) uint64 { return r.space(space).Head(o).Seq }
 
+func (r *replica) Last(space string, o merge.Origin) crdtsync.Head { return r.space(space).Head(o) }
+
 func (r *replica) Change(space string, d merge.Dot) ([]byte, error) {
 	c, ok := r.space(space).at[d]
 	if !ok {

@@ -308,9 +308,10 @@ func TestHelloTwice(t *testing.T) {
 		n := open(t)
 		mustUpdate(t, n.Space("s"), add(1))
 		p := attach(t, n)
-		p.send(hello(merge.Origin{9}), hello(merge.Origin{9}), &crdtsync.Subscribe{Space: "s", Vector: &merge.VersionVector{}})
+		p.send(hello(merge.Origin{9}), hello(merge.Origin{9}))
 		hear[*crdtsync.Welcome](p)
 		hear[*crdtsync.Welcome](p)
+		p.send(&crdtsync.Subscribe{Space: "s", Vector: &merge.VersionVector{}})
 		if got := hear[*crdtsync.Changes](p); len(got.Changes) != 1 {
 			t.Errorf("%d changes, want 1", len(got.Changes))
 		}

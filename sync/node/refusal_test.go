@@ -99,8 +99,8 @@ func TestRefusalsOfAPeer(t *testing.T) {
 		p.send(hello(merge.Origin{9}))
 		first, second := merge.Dot{Origin: n.Origin(), Seq: 1}, merge.Dot{Origin: n.Origin(), Seq: 2}
 		for range 20 {
-			p.send(&crdtsync.Nack{Space: "s", Dot: second, Code: "rejected", Reason: "too new"})
-			p.send(&crdtsync.Nack{Space: "s", Dot: first, Code: "future", Reason: "too early"})
+			p.send(&crdtsync.Nack{Space: "s", Dot: second, Code: "rejected", Class: "fatal", Reason: "too new"})
+			p.send(&crdtsync.Nack{Space: "s", Dot: first, Code: "future", Class: "retriable", Reason: "too early"})
 		}
 		synctest.Wait()
 		if got := problems(n); !slices.Equal(got, []string{"refused_by_peer", "refused_by_peer"}) {

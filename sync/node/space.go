@@ -143,14 +143,15 @@ func (l locals) Summary(space string) (sum crdtsync.Summary) {
 	return sum
 }
 
-func (l locals) Head(space string, o merge.Origin) uint64 {
-	s := l.node.lookup(space)
-	if s == nil {
-		return 0
+func (l locals) Head(space string, o merge.Origin) uint64 { return l.Last(space, o).Seq }
+
+func (l locals) Last(space string, o merge.Origin) (h crdtsync.Head) {
+	if s := l.node.lookup(space); s != nil {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		h = s.core.Head(o)
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.core.Head(o).Seq
+	return h
 }
 
 func (l locals) Change(space string, d merge.Dot) (raw []byte, err error) {

@@ -224,6 +224,14 @@ func (n *node) Head(space string, o merge.Origin) uint64 {
 	return 0
 }
 
+// Last implements crdtsync.Local.
+func (n *node) Last(space string, o merge.Origin) (h crdtsync.Head) {
+	if s := n.spaces[n.world.spaceIndex(space)]; s != nil {
+		h = s.Head(o)
+	}
+	return h
+}
+
 // Summary implements crdtsync.Local.
 func (n *node) Summary(space string) crdtsync.Summary {
 	if s := n.spaces[n.world.spaceIndex(space)]; s != nil {

@@ -32,9 +32,9 @@ type linkBody interface {
 func bodyOf(f crdtsync.Frame) (Type, body) {
 	switch f := f.(type) {
 	case *crdtsync.Hello:
-		return TypeHello, &hello{f.MinVersion, f.MaxVersion, f.Origin[:], f.Name}
+		return TypeHello, &hello{f.MinVersion, f.MaxVersion, f.Origin[:], f.Name, appendOrigins(f.Former), appendFeatures(f.Features), f.Clock, f.Nonce[:]}
 	case *crdtsync.Welcome:
-		return TypeWelcome, &welcome{f.Version}
+		return TypeWelcome, &welcome{f.Version, f.Heartbeat, f.Until}
 	case *crdtsync.Goodbye:
 		return TypeGoodbye, &goodbye{f.Code, cut(f.Reason)}
 	case *crdtsync.Ping:
@@ -46,9 +46,9 @@ func bodyOf(f crdtsync.Frame) (Type, body) {
 	case *crdtsync.Queued:
 		return TypeQueued, &queued{f.Place}
 	case *crdtsync.Subscribe:
-		return TypeSubscribe, &subscribe{f.Space, appendVector(f.Vector)}
+		return TypeSubscribe, &subscribe{f.Space, appendVector(f.Vector), appendKnown(f.Known)}
 	case *crdtsync.Subscribed:
-		return TypeSubscribed, &subscribed{f.Space, f.Changes}
+		return TypeSubscribed, &subscribed{f.Space, f.Changes, appendKnown(f.Known)}
 	case *crdtsync.Frontier:
 		return TypeFrontier, &frontier{f.Space, f.Applied.Bytes(), f.Cells.Bytes(), f.Changes, f.Unread}
 	case *crdtsync.Changes:
@@ -56,9 +56,9 @@ func bodyOf(f crdtsync.Frame) (Type, body) {
 	case *crdtsync.Ack:
 		return TypeAck, &ack{f.Space, appendVector(merge.VectorOf(f.Heads...))}
 	case *crdtsync.Nack:
-		return TypeNack, &nack{f.Space, appendDot(f.Dot), f.Code, cut(f.Reason)}
+		return TypeNack, &nack{f.Space, appendDot(f.Dot), f.Code, cut(f.Reason), f.Class, cut(f.Hint)}
 	}
-	return 0, nil
+	return controlBody(f)
 }
 
 // newBody returns an empty body of the type, nil if links do not know it.
@@ -91,7 +91,7 @@ func newBody(t Type) linkBody {
 	case TypeNack:
 		return &nack{}
 	}
-	return nil
+	return newControlBody(t)
 }
 
 type hello struct {
@@ -99,22 +99,41 @@ type hello struct {
 	Newest uint64 `cbor:"2,keyasint"`
 	Origin []byte `cbor:"3,keyasint"`
 	Name   string `cbor:"4,keyasint"`
+
+	Former   [][]byte `cbor:"5,keyasint"`
+	Features [][]byte `cbor:"6,keyasint"`
+	Clock    uint64   `cbor:"7,keyasint"`
+	Nonce    []byte   `cbor:"8,keyasint"`
 }
 
 func (b *hello) check() error {
-	return cmp.Or(checkOrigin(b.Origin), checkText("name", b.Name, MaxName))
+	_, errFormer := readOrigins(b.Former, crdtsync.MaxFormer)
+	_, errFeatures := readFeatures(b.Features)
+	if len(b.Nonce) != len(crdtsync.Nonce{}) {
+		return fmt.Errorf("a nonce of %d bytes", len(b.Nonce))
+	}
+	return cmp.Or(checkOrigin(b.Origin), checkText("name", b.Name, MaxName), errFormer, errFeatures)
 }
 
 func (b *hello) frame() crdtsync.Frame {
-	return &crdtsync.Hello{MinVersion: b.Oldest, MaxVersion: b.Newest, Origin: merge.Origin(b.Origin), Name: b.Name}
+	former, _ := readOrigins(b.Former, crdtsync.MaxFormer)
+	features, _ := readFeatures(b.Features)
+	return &crdtsync.Hello{
+		MinVersion: b.Oldest, MaxVersion: b.Newest, Origin: merge.Origin(b.Origin), Name: b.Name,
+		Former: former, Features: features, Clock: b.Clock, Nonce: crdtsync.Nonce(b.Nonce),
+	}
 }
 
 type welcome struct {
-	Version uint64 `cbor:"1,keyasint"`
+	Version   uint64 `cbor:"1,keyasint"`
+	Heartbeat uint64 `cbor:"2,keyasint"`
+	Until     uint64 `cbor:"3,keyasint"`
 }
 
-func (b *welcome) check() error          { return nil }
-func (b *welcome) frame() crdtsync.Frame { return &crdtsync.Welcome{Version: b.Version} }
+func (b *welcome) check() error { return nil }
+func (b *welcome) frame() crdtsync.Frame {
+	return &crdtsync.Welcome{Version: b.Version, Heartbeat: b.Heartbeat, Until: b.Until}
+}
 
 type goodbye struct {
 	Code   string `cbor:"1,keyasint"`
@@ -142,28 +161,36 @@ func (b *pong) check() error          { return nil }
 func (b *pong) frame() crdtsync.Frame { return &crdtsync.Pong{N: b.N} }
 
 type subscribe struct {
-	Space  string `cbor:"1,keyasint"`
-	Vector []byte `cbor:"2,keyasint"`
+	Space  string   `cbor:"1,keyasint"`
+	Vector []byte   `cbor:"2,keyasint"`
+	Known  [][]byte `cbor:"3,keyasint"`
 }
 
 func (b *subscribe) check() error {
 	_, err := merge.DecodeVector(b.Vector)
-	return cmp.Or(checkSpace(b.Space), err)
+	_, errKnown := readKnown(b.Known)
+	return cmp.Or(checkSpace(b.Space), err, errKnown)
 }
 
 func (b *subscribe) frame() crdtsync.Frame {
-	return &crdtsync.Subscribe{Space: b.Space, Vector: checkedVector(b.Vector)}
+	known, _ := readKnown(b.Known)
+	return &crdtsync.Subscribe{Space: b.Space, Vector: checkedVector(b.Vector), Known: known}
 }
 
 type subscribed struct {
-	Space   string `cbor:"1,keyasint"`
-	Changes uint64 `cbor:"2,keyasint"`
+	Space   string   `cbor:"1,keyasint"`
+	Changes uint64   `cbor:"2,keyasint"`
+	Known   [][]byte `cbor:"3,keyasint"`
 }
 
-func (b *subscribed) check() error { return checkSpace(b.Space) }
+func (b *subscribed) check() error {
+	_, err := readKnown(b.Known)
+	return cmp.Or(checkSpace(b.Space), err)
+}
 
 func (b *subscribed) frame() crdtsync.Frame {
-	return &crdtsync.Subscribed{Space: b.Space, Changes: b.Changes}
+	known, _ := readKnown(b.Known)
+	return &crdtsync.Subscribed{Space: b.Space, Changes: b.Changes, Known: known}
 }
 
 type frontier struct {
@@ -224,16 +251,18 @@ type nack struct {
 	Dot    []byte `cbor:"2,keyasint"`
 	Code   string `cbor:"3,keyasint"`
 	Reason string `cbor:"4,keyasint"`
+	Class  string `cbor:"5,keyasint"`
+	Hint   string `cbor:"6,keyasint"`
 }
 
 func (b *nack) check() error {
 	_, err := readDot(b.Dot)
-	return cmp.Or(checkSpace(b.Space), err, checkRefusal(b.Code, b.Reason))
+	return cmp.Or(checkSpace(b.Space), err, checkRefusal(b.Code, b.Reason), checkCode(b.Class), checkText("hint", b.Hint, MaxReason))
 }
 
 func (b *nack) frame() crdtsync.Frame {
 	dot, _ := readDot(b.Dot)
-	return &crdtsync.Nack{Space: b.Space, Dot: dot, Code: b.Code, Reason: b.Reason}
+	return &crdtsync.Nack{Space: b.Space, Dot: dot, Code: b.Code, Class: b.Class, Reason: b.Reason, Hint: b.Hint}
 }
 
 func appendVector(v *merge.VersionVector) []byte {
@@ -278,10 +307,14 @@ func checkText(what, s string, limit int) error {
 }
 
 func checkRefusal(code, reason string) error {
+	return cmp.Or(checkCode(code), checkText("reason", reason, MaxReason))
+}
+
+func checkCode(code string) error {
 	if code == "" {
 		return errors.New("an empty code")
 	}
-	return cmp.Or(checkText("code", code, MaxCode), checkText("reason", reason, MaxReason))
+	return checkText("code", code, MaxCode)
 }
 
 // cut makes a reason fit, whatever an error text contains.

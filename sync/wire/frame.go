@@ -25,19 +25,28 @@ type Type byte
 
 // The types of frames.
 const (
-	TypeHello      Type = 1  // body: 1 oldest version, 2 newest version, 3 origin, 4 name
-	TypeWelcome    Type = 2  // body: 1 version
+	TypeHello      Type = 1  // body: 1 oldest version, 2 newest version, 3 origin, 4 name, 5 former origins, 6 features, 7 clock, 8 nonce
+	TypeWelcome    Type = 2  // body: 1 version, 2 heartbeat, 3 until
 	TypeGoodbye    Type = 3  // body: 1 code, 2 reason
 	TypePing       Type = 4  // body: 1 number
 	TypePong       Type = 5  // body: 1 number
 	TypeGoaway     Type = 8  // body: 1 code, 2 milliseconds, 3 reason
 	TypeQueued     Type = 11 // body: 1 place
-	TypeSubscribe  Type = 16 // body: 1 space, 2 vector
-	TypeSubscribed Type = 17 // body: 1 space, 2 number of changes
+	TypeSubscribe  Type = 16 // body: 1 space, 2 vector, 3 known heads
+	TypeSubscribed Type = 17 // body: 1 space, 2 number of changes, 3 known heads
 	TypeFrontier   Type = 18 // body: 1 space, 2 and 3 fingerprints, 4 changes, 5 unread
 	TypeChanges    Type = 32 // body: 1 space, 2 changes
 	TypeAck        Type = 33 // body: 1 space, 2 heads as a vector
-	TypeNack       Type = 34 // body: 1 space, 2 dot, 3 code, 4 reason
+	TypeNack       Type = 34 // body: 1 space, 2 dot, 3 code, 4 reason, 5 class, 6 hint
+
+	TypeAuth        Type = 6  // body: 1 scheme, 2 credential
+	TypeAuthUpdate  Type = 7  // body: 1 scheme, 2 credential
+	TypeExplain     Type = 9  // body: 1 number, 2 space, 3 dot
+	TypeExplained   Type = 10 // body: 1 number, 2 state, 3 reason, 4 head, 5 missing dot or empty
+	TypeUnsubscribe Type = 22 // body: 1 space
+	TypeRevoked     Type = 23 // body: 1 space, 2 code, 3 reason
+	TypeNeed        Type = 35 // body: 1 space, 2 ranges
+	TypeCredit      Type = 36 // body: 1 space, 2 changes, 3 bytes
 
 	typeFileHeader Type = 240 // body: 1 space, 2 origin, 3 number of changes
 	typeFileEnd    Type = 241 // body: 1 number of records, 2 SHA-256
@@ -48,6 +57,8 @@ var typeNames = map[Type]string{
 	TypeGoaway: "GOAWAY", TypeQueued: "QUEUED",
 	TypeSubscribe: "SUBSCRIBE", TypeSubscribed: "SUBSCRIBED", TypeFrontier: "FRONTIER",
 	TypeChanges: "CHANGES", TypeAck: "ACK", TypeNack: "NACK",
+	TypeAuth: "AUTH", TypeAuthUpdate: "AUTH_UPDATE", TypeExplain: "EXPLAIN", TypeExplained: "EXPLAINED",
+	TypeUnsubscribe: "UNSUBSCRIBE", TypeRevoked: "REVOKED", TypeNeed: "NEED", TypeCredit: "CREDIT",
 	typeFileHeader: "FILE-HEADER", typeFileEnd: "FILE-END",
 }
 

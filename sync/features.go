@@ -1,0 +1,42 @@
+package sync
+
+import (
+	"slices"
+
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// Features are what a node may know beyond the frames that every node knows.
+// Both sides name theirs in HELLO; a link uses one that both named.
+const (
+	FeatureNeed    = "need"    // single changes can be asked for: NEED
+	FeatureCredit  = "credit"  // a receiver bounds what is on its way to it: CREDIT
+	FeatureExplain = "explain" // questions about a change are answered: EXPLAIN
+)
+
+// Features returns the features of this package, ascending, in a slice of the
+// caller's own.
+func Features() []string {
+	return []string{FeatureCredit, FeatureExplain, FeatureNeed}
+}
+
+// Limits of a Hello.
+const (
+	MaxFeatures = 64
+	MaxFeature  = 32 // bytes
+	MaxFormer   = 16 // former origins
+)
+
+// A Nonce is 16 random bytes that name one end of one connection.
+type Nonce [16]byte
+
+// A Known says what the sender has of an origin: its last change.
+type Known struct {
+	Dot  merge.Dot
+	Hash Hash
+}
+
+// Both reports whether both sides have named the feature.
+func (l *Link) Both(feature string) bool {
+	return l.peer != nil && slices.Contains(l.peer.Features, feature) && slices.Contains(l.cfg.Features, feature)
+}

@@ -1,0 +1,156 @@
+package sync
+
+import (
+	"crypto/sha256"
+	"slices"
+
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// clock returns the wall clock in Unix milliseconds, 0 if it is not to be told.
+func (l *Link) clock() uint64 {
+	if l.cfg.Clock == nil {
+		return 0
+	}
+	return l.cfg.Clock()
+}
+
+func (l *Link) welcome(f *Hello) *Welcome {
+	return &Welcome{Version: min(Version, f.MaxVersion), Heartbeat: l.cfg.Heartbeat}
+}
+
+// known returns what this node has of the peer's origins in a space.
+func (l *Link) known(space string) (known []Known) {
+	for _, o := range l.origins() {
+		if h := l.local.Last(space, o); h.Seq > 0 {
+			known = append(known, Known{merge.Dot{Origin: o, Seq: h.Seq}, h.Hash})
+		}
+	}
+	return known
+}
+
+// origins returns the peer's origin and its former ones, ascending.
+func (l *Link) origins() []merge.Origin {
+	at, found := slices.BinarySearchFunc(l.peer.Former, l.peer.Origin, merge.Origin.Compare)
+	if found {
+		return l.peer.Former
+	}
+	return slices.Insert(slices.Clone(l.peer.Former), at, l.peer.Origin)
+}
+
+// A Fork says that the peer has other changes under one of this node's origins,
+// or more than this node has: it was restored from a backup, or copied.
+type Fork struct {
+	Space  string
+	Origin merge.Origin // of this node, now or formerly
+	// Common is the last change of the origin that both have. What this node
+	// wrote under it afterwards, it wrote under dots that name other changes.
+	Common uint64
+}
+
+// probe looks for the last change of an origin that both have.
+type probe struct {
+	origin merge.Origin
+	lo, hi uint64 // at lo both have the same change, or it is 0; at hi they do not
+	ticks  int    // since it got an answer
+}
+
+// maxProbe is how many ticks a probe waits for an answer.
+const maxProbe = 16
+
+// mine reports whether o is or was an origin of this node.
+func (l *Link) mine(o merge.Origin) bool {
+	return o == l.cfg.Origin || slices.Contains(l.cfg.Former, o)
+}
+
+// compare looks at what the peer has of this node's origins.
+func (l *Link) compare(s *linkSpace, known []Known, r *Ready) {
+	for _, k := range known {
+		if !l.cfg.Mend || !l.mine(k.Dot.Origin) {
+			continue
+		}
+		if head := l.local.Last(s.name, k.Dot.Origin); k.Dot.Seq > head.Seq {
+			l.outdated(s, k.Dot.Origin, r)
+		} else if own, ok := l.hashAt(s.name, k.Dot); ok && own != k.Hash {
+			l.search(s, k.Dot, r)
+		}
+	}
+}
+
+// outdated notes that the peer has more of an origin than this node. Of a former
+// one that is nothing new.
+func (l *Link) outdated(s *linkSpace, o merge.Origin, r *Ready) {
+	if o == l.cfg.Origin {
+		r.Forks = append(r.Forks, Fork{s.name, o, l.local.Last(s.name, o).Seq})
+	}
+}
+
+// hashAt returns the hash of a change of this node's log, false if the log does
+// not tell.
+func (l *Link) hashAt(space string, d merge.Dot) (Hash, bool) {
+	if head := l.local.Last(space, d.Origin); head.Seq == d.Seq {
+		return head.Hash, true
+	}
+	raw, err := l.local.Change(space, d)
+	return sha256.Sum256(raw), err == nil
+}
+
+// search begins to look for the last change before d that both have.
+func (l *Link) search(s *linkSpace, d merge.Dot, r *Ready) {
+	if s.probe == nil && l.Both(FeatureNeed) {
+		s.probe = &probe{origin: d.Origin, hi: d.Seq}
+		l.probeNext(s, r)
+	}
+}
+
+// probeNext asks for the change in the middle, or ends the search.
+func (l *Link) probeNext(s *linkSpace, r *Ready) {
+	p := s.probe
+	if p.lo+1 >= p.hi {
+		r.Forks = append(r.Forks, Fork{s.name, p.origin, p.lo})
+		return // the probe stays: nothing is sent until the driver has mended it
+	}
+	mid := p.lo + (p.hi-p.lo)/2
+	r.Send = append(r.Send, &Need{s.name, []Range{{p.origin, mid, mid}}})
+}
+
+// probed takes a change that may answer the search.
+func (l *Link) probed(s *linkSpace, d merge.Dot, raw []byte, r *Ready) {
+	p := s.probe
+	if p == nil || d.Origin != p.origin || d.Seq <= p.lo || d.Seq >= p.hi {
+		return
+	}
+	own, ok := l.hashAt(s.name, d)
+	if !ok {
+		s.probe = nil
+		return
+	}
+	if p.ticks = 0; own == sha256.Sum256(raw) {
+		p.lo = d.Seq
+	} else {
+		p.hi = d.Seq
+	}
+	l.probeNext(s, r)
+}
+
+func (l *Link) tickProbe(s *linkSpace, r *Ready) {
+	if s.probe == nil {
+		return
+	}
+	if s.probe.ticks++; s.probe.ticks > maxProbe {
+		s.probe = nil
+		return
+	}
+	l.probeNext(s, r)
+}
+
+// ownRefused takes the refusal of a change that was written under one of this
+// node's origins: it is this node that was restored or copied.
+func (l *Link) ownRefused(s *linkSpace, e *RefusedError, r *Ready) {
+	head := l.local.Last(s.name, e.Dot.Origin)
+	if e.Dot.Origin == l.cfg.Origin && e.Dot.Seq > head.Seq {
+		l.outdated(s, e.Dot.Origin, r)
+		return
+	}
+	l.search(s, merge.Dot{Origin: e.Dot.Origin, Seq: min(e.Dot.Seq, head.Seq)}, r)
+}

@@ -1,0 +1,64 @@
+package sync
+
+// Classes of refusals: what has to happen before trying again can help.
+const (
+	ClassRetriable    = "retriable"     // time, or another change
+	ClassNeedsAuth    = "needs-auth"    // other credentials or rights
+	ClassNeedsUpgrade = "needs-upgrade" // a newer version on one side
+	ClassFatal        = "fatal"         // nothing: the change itself is at fault
+)
+
+// ClassOf returns the class of a code of a Nack, a Revoked or a Goodbye. A code
+// that this version does not know is fatal.
+func ClassOf(code string) string {
+	switch code {
+	case "future", "busy", "full", "shutdown", "renewed", "protocol":
+		return ClassRetriable
+	case "forbidden", "needs_auth":
+		return ClassNeedsAuth
+	case "needs_upgrade":
+		return ClassNeedsUpgrade
+	}
+	return ClassFatal
+}
+
+// hintOf says what the writer of a refused change can do.
+func hintOf(code string) string {
+	switch code {
+	case "future":
+		return "set the clock of the device that wrote it; the change is taken when its time has come"
+	case "forked":
+		return "the device that wrote it was restored or copied: connect it, so that it notices and goes on under a new origin"
+	case "forbidden":
+		return "get credentials that may write this space"
+	case "needs_upgrade":
+		return "upgrade the node that refuses it"
+	case "too_large":
+		return "split the transaction that wrote it"
+	}
+	return "upgrade the device that wrote it, or report this: it is a bug or a forgery"
+}
+
+// newNack returns the refusal of a change.
+func newNack(space string, e *RefusedError) *Nack {
+	code := refusalCode(e)
+	return &Nack{Space: space, Dot: e.Dot, Code: code, Class: ClassOf(code), Reason: e.Reason, Hint: hintOf(code)}
+}
+
+func refusalCode(e *RefusedError) string {
+	switch e.Kind {
+	case ErrForked:
+		return "forked"
+	case ErrFuture:
+		return "future"
+	case ErrForbidden:
+		return "forbidden"
+	case ErrTooLarge:
+		return "too_large"
+	case ErrMalformed:
+		return "malformed"
+	case ErrNewer:
+		return "needs_upgrade"
+	}
+	return "rejected"
+}
