@@ -20,7 +20,7 @@ type Fingerprint [4]uint64
 
 // Bytes returns the 32-byte form.
 func (f Fingerprint) Bytes() []byte {
-	var b []byte
+	b := make([]byte, 0, 8*len(f))
 	for _, limb := range f {
 		b = binary.LittleEndian.AppendUint64(b, limb)
 	}

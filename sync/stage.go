@@ -139,9 +139,9 @@ func (st *Stage) cell(key CellKey) (*cell, error) {
 }
 
 func (st *Stage) newCell() *cell {
-	const atOnce = 32
+	const most = 32 // at once
 	if len(st.unused) == 0 {
-		st.unused = make([]cell, atOnce)
+		st.unused = make([]cell, min(2+2*len(st.touched), most))
 	}
 	c := &st.unused[0]
 	st.unused = st.unused[1:]

@@ -162,6 +162,7 @@ func logKey(d merge.Dot) []byte {
 }
 
 func appendHead(b []byte, h crdtsync.Head) []byte {
+	b = slices.Grow(b, 2*binary.MaxVarintLen64+1+len(h.Hash))
 	b = binary.AppendUvarint(b, h.Seq)
 	b = binary.AppendUvarint(b, uint64(h.Time))
 	tip := byte(0)
@@ -190,7 +191,7 @@ func readHead(rec store.Record) (o merge.Origin, h crdtsync.Head, err error) {
 }
 
 func appendSummary(b []byte, s crdtsync.Summary) []byte {
-	b = append(b, summaryVersion)
+	b = append(slices.Grow(b, 1+3*binary.MaxVarintLen64+2*len(s.Applied)*8), summaryVersion)
 	for _, n := range [...]uint64{s.Changes, s.Unread, uint64(s.LastTime)} {
 		b = binary.AppendUvarint(b, n)
 	}

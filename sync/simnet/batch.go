@@ -178,7 +178,9 @@ func (b *batch) offer(space int, c *crdtsync.Change) error {
 	default:
 		return err
 	}
-	w.tell(b.node, "does not apply %s: %s", w.label(c.Dot), w.reason(err))
+	if w.trace != nil {
+		w.tell(b.node, "does not apply %s: %s", w.label(c.Dot), w.reason(err))
+	}
 	return nil
 }
 
@@ -202,6 +204,7 @@ func (b *batch) publish(crash CrashPoint) {
 	for i, st := range b.stages {
 		if st != nil {
 			st.Commit()
+			n.judged[i] = false
 			b.reload(i)
 			n.committed(i, b)
 		}

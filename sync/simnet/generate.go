@@ -69,8 +69,7 @@ func (g *generator) machine(do Verb) Step { return Step{Do: do, Node: g.node()} 
 
 // pair draws two nodes that connect, in either order.
 func (g *generator) pair(do Verb) Step {
-	pairs := g.w.pairs()
-	p := pairs[g.r.IntN(len(pairs))]
+	p := g.w.links[g.r.IntN(len(g.w.links))]
 	if g.r.IntN(2) == 0 {
 		p[0], p[1] = p[1], p[0]
 	}

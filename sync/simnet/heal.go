@@ -104,7 +104,7 @@ func (w *world) run(bound int, done func() bool) (ticks int) {
 // beat reconnects who is not connected and lets every node tick.
 func (w *world) beat() {
 	w.now += heartbeat
-	for _, p := range w.pairs() {
+	for _, p := range w.links {
 		if !w.connected(p[0], p[1]) {
 			w.do(Step{Do: Connect, Node: p[0].id, Peer: p[1].id})
 		}
@@ -177,7 +177,7 @@ func (w *world) level() bool {
 
 // aware reports whether every link knows that both its ends are level.
 func (w *world) aware() bool {
-	for _, p := range w.pairs() {
+	for _, p := range w.links {
 		for _, ends := range [][2]*node{p, {p[1], p[0]}} {
 			side := ends[0].sides[ends[1].id]
 			if side == nil {

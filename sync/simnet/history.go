@@ -51,10 +51,25 @@ type record struct {
 	time    hlc.Timestamp
 	ops     []Op
 	visible bitset // what its author had applied when it wrote
-	hash    crdtsync.Hash
+	raw     []byte
 	acked   bool // its writer was told that it is durable
 	lost    bool // a restore threw it away where nobody else had it
 }
+
+// A holding is the changes that a node has applied in a space.
+type holding struct {
+	bitset
+	newest *record // by stamp; nil for none
+}
+
+func (a *holding) add(r *record) {
+	a.bitset.add(r.id)
+	if a.newest == nil || a.newest.time < r.time {
+		a.newest = r
+	}
+}
+
+func (a holding) clone() holding { return holding{a.bitset.clone(), a.newest} }
 
 // before reports whether a happened before b.
 func (a *record) before(b *record) bool { return b.visible.has(a.id) }
@@ -93,7 +108,7 @@ func newHistory(space string) *history {
 func (h *history) add(c *crdtsync.Change, label string, ops []Op, visible bitset) *record {
 	r := &record{
 		id: len(h.records), dot: c.Dot, label: label, time: c.Time,
-		ops: ops, visible: visible, hash: c.Hash(),
+		ops: ops, visible: visible, raw: c.Bytes(),
 	}
 	h.records = append(h.records, r)
 	h.byDot[c.Dot] = r

@@ -133,7 +133,7 @@ func (w *world) judgeAll() {
 		required := h.required()
 		for _, n := range w.nodes {
 			n.read(i)
-			if k := required.missing(n.applied[i]); k >= 0 {
+			if k := required.missing(n.applied[i].bitset); k >= 0 {
 				w.violate(Durability, "%s of %s is not at %s in the end", h.records[k].label, h.space, n.name())
 			}
 		}

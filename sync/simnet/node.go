@@ -36,8 +36,9 @@ type node struct {
 	kinds    crdt.Kinds
 	spaces   []*crdtsync.Space // by number; nil for one the node has not met
 	sides    []*side           // by peer; nil for none
-	applied  []bitset          // by space: what the simulator has seen it commit
+	applied  []holding         // by space: what the simulator has seen it commit
 	sessions []session         // by space: its one client's
+	judged   []bool            // by space: nothing there has changed since
 
 	removals []merge.Dot // that a mutant has sent
 }
@@ -45,14 +46,15 @@ type node struct {
 // A backup is a copy of a store and what it held.
 type backup struct {
 	disk    *memstore.Disk
-	applied []bitset
+	applied []holding
 }
 
 func newNode(w *world, id int) *node {
 	n := &node{
 		world: w, id: id, disk: &memstore.Disk{}, kinds: w.bugs.wrap(crdt.Builtin()),
 		spaces: make([]*crdtsync.Space, w.knobs.Spaces), sides: make([]*side, w.knobs.Nodes),
-		applied: make([]bitset, w.knobs.Spaces), sessions: make([]session, w.knobs.Spaces),
+		applied: make([]holding, w.knobs.Spaces), sessions: make([]session, w.knobs.Spaces),
+		judged: make([]bool, w.knobs.Spaces),
 	}
 	if w.knobs.Older && id == w.knobs.Nodes-1 {
 		delete(n.kinds, w.unknownKind())
@@ -85,6 +87,7 @@ func (n *node) start() {
 		return
 	}
 	n.restarts++
+	clear(n.judged)
 	if err := n.load(); err != nil {
 		n.world.violate(Durability, "%s cannot load its state: %v", n.name(), err)
 		return

@@ -1,6 +1,8 @@
 package simnet
 
 import (
+	"bytes"
+
 	"github.com/joinery-crdt/joinery/merge"
 	"github.com/joinery-crdt/joinery/store"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
@@ -98,33 +100,36 @@ func (n *node) recordOwn(space int, c *crdtsync.Change, ops []Op) {
 		w.violate(Identity, "%s writes a second change under %s", n.name(), label)
 		return
 	}
-	w.tell(n, "writes %s in %s: %s", label, w.spaces[space], describeOps(ops))
-	r := h.add(c, label, ops, n.applied[space].clone())
-	n.applied[space].add(r.id)
-	for _, seen := range h.records {
-		if seen.before(r) && seen.time >= r.time {
-			w.violate(Stamps, "%s has seen %s and is stamped %v, not after its %v", label, seen.label, r.time, seen.time)
-		}
+	if w.trace != nil {
+		w.tell(n, "writes %s in %s: %s", label, w.spaces[space], describeOps(ops))
 	}
+	seen := n.applied[space].newest
+	if seen != nil && seen.time >= c.Time {
+		w.violate(Stamps, "%s has seen %s and is stamped %v, not after its %v", label, seen.label, c.Time, seen.time)
+	}
+	n.applied[space].add(h.add(c, label, ops, n.applied[space].bitset.clone()))
 }
 
 func (n *node) recordApplied(space int, c *crdtsync.Change) {
-	w, h, label := n.world, n.world.histories[space], n.world.label(c.Dot)
+	w, h := n.world, n.world.histories[space]
 	r := h.byDot[c.Dot]
-	w.tell(n, "applies %s in %s", label, w.spaces[space])
-	switch {
-	case r == nil:
-		w.violate(Identity, "%s applies %s, which was never durable at its author", n.name(), label)
+	if r == nil {
+		w.violate(Identity, "%s applies %s, which was never durable at its author", n.name(), w.label(c.Dot))
 		return
-	case r.hash != c.Hash():
-		w.violate(Identity, "%s applies another change under %s than its author wrote", n.name(), label)
+	}
+	if w.trace != nil {
+		w.tell(n, "applies %s in %s", r.label, w.spaces[space])
+	}
+	switch {
+	case !bytes.Equal(r.raw, c.Bytes()):
+		w.violate(Identity, "%s applies another change under %s than its author wrote", n.name(), r.label)
 	case n.applied[space].has(r.id):
-		w.violate(CausalOrder, "%s applies %s a second time", n.name(), label)
+		w.violate(CausalOrder, "%s applies %s a second time", n.name(), r.label)
 	}
-	if i := r.visible.missing(n.applied[space]); i >= 0 {
-		w.violate(CausalOrder, "%s applies %s before %s, which its author had seen", n.name(), label, h.records[i].label)
+	if i := r.visible.missing(n.applied[space].bitset); i >= 0 {
+		w.violate(CausalOrder, "%s applies %s before %s, which its author had seen", n.name(), r.label, h.records[i].label)
 	}
-	n.applied[space].add(r.id)
+	n.applied[space].add(r)
 }
 
 // checkReopened compares what a node finds in its store with what was committed.
@@ -139,7 +144,7 @@ func (n *node) checkReopened() {
 		if k := n.applied[i].missing(logged); k >= 0 {
 			w.violate(Durability, "%s has lost %s of %s", n.name(), h.records[k].label, h.space)
 		}
-		if k := logged.missing(n.applied[i]); k >= 0 {
+		if k := logged.missing(n.applied[i].bitset); k >= 0 {
 			w.violate(Durability, "%s finds %s of %s, which it never committed", n.name(), h.records[k].label, h.space)
 		}
 		n.read(i)

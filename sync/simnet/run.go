@@ -61,15 +61,18 @@ func (w *world) play(s Step, every int) {
 	}
 }
 
-// sample judges one node in the state it is in.
+// sample judges one node in the state it is in, unless it was judged in it.
 func (w *world) sample(k int) {
 	n := w.nodes[k%len(w.nodes)]
 	if n.store == nil {
 		return
 	}
 	for i := range w.histories {
-		n.judge(i)
-		n.read(i)
+		if !n.judged[i] {
+			n.judged[i] = true
+			n.judge(i)
+			n.read(i)
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ func (w *world) describeStuck(bound int) string {
 			}
 		}
 		for _, n := range w.nodes {
-			k := all.missing(n.applied[i])
+			k := all.missing(n.applied[i].bitset)
 			if k < 0 {
 				continue
 			}

@@ -3,9 +3,11 @@ package simnet
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
+	"strconv"
 
 	"github.com/joinery-crdt/joinery/merge"
 )
@@ -21,8 +23,9 @@ type world struct {
 
 	now       int64 // ms since the beginning
 	nodes     []*node
-	pipes     []pipe // by pipeIndex
-	dials     int    // connections ever made, which numbers them
+	pipes     []pipe     // by pipeIndex
+	dials     int        // connections ever made, which numbers them
+	links     [][2]*node // pairs that connect, the dialler first
 	spaces    []string
 	histories []*history
 	labels    map[merge.Origin]string
@@ -56,6 +59,7 @@ func newWorld(seed uint64, k Knobs, b bugs, t *trace) *world {
 		}
 		w.nodes = append(w.nodes, n)
 	}
+	w.links = w.pairs()
 	return w
 }
 
@@ -66,7 +70,7 @@ func (w *world) begin() {
 			n.start()
 		}
 	}
-	for _, p := range w.pairs() {
+	for _, p := range w.links {
 		w.connect(p[0], p[1])
 	}
 }
@@ -178,12 +182,13 @@ func (w *world) violate(o Oracle, format string, args ...any) {
 // had before, and the number.
 func (w *world) label(d merge.Dot) string {
 	if l, ok := w.labels[d.Origin]; ok {
-		return fmt.Sprintf("%s%d", l, d.Seq)
+		return l + strconv.FormatUint(d.Seq, 10)
 	}
 	return d.String()
 }
 
-// An fnv is a running FNV-1a hash of what happened.
+// An fnv is a running hash of what happened: FNV-1a over words of eight bytes,
+// turned so that high bits reach low ones.
 type fnv uint64
 
 const (
@@ -192,13 +197,14 @@ const (
 )
 
 func (h *fnv) write(b []byte) {
+	for ; len(b) >= 8; b = b[8:] {
+		h.number(binary.LittleEndian.Uint64(b))
+	}
 	for _, c := range b {
-		*h = (*h ^ fnv(c)) * fnvPrime
+		h.number(uint64(c))
 	}
 }
 
 func (h *fnv) number(n uint64) {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], n)
-	h.write(b[:])
+	*h = fnv(bits.RotateLeft64(uint64((*h^fnv(n))*fnvPrime), 29))
 }

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -118,7 +119,7 @@ func appendBody(dst []byte, t Type, b body) ([]byte, error) {
 	if err := b.check(); err != nil {
 		return dst, &FrameError{t, err.Error()}
 	}
-	buf := bytes.NewBuffer(append(dst, byte(t), 0))
+	buf := bytes.NewBuffer(append(slices.Grow(dst, sizeHint(b)), byte(t), 0))
 	if err := encMode.MarshalToBuffer(b, buf); err != nil {
 		return dst, &FrameError{t, err.Error()}
 	}
@@ -126,6 +127,18 @@ func appendBody(dst []byte, t Type, b body) ([]byte, error) {
 		return dst, &FrameError{t, fmt.Sprintf("%d bytes, the limit is %d", n, MaxFrame)}
 	}
 	return buf.Bytes(), nil
+}
+
+// sizeHint is at least the size of most frames with this body.
+func sizeHint(b body) int {
+	const small, each = 128, 3 // bytes around a frame and around each change in it
+	n := small
+	if c, ok := b.(*changes); ok {
+		for _, raw := range c.Changes {
+			n += len(raw) + each
+		}
+	}
+	return n
 }
 
 // Decode reads a frame. The result does not share memory with b. A frame of an

@@ -5,7 +5,11 @@
 // A backend supplies a [Base] and applies [Tx.Entries] when it commits.
 package overlay
 
-import "github.com/joinery-crdt/joinery/store"
+import (
+	"slices"
+
+	"github.com/joinery-crdt/joinery/store"
+)
 
 // A Key names one record of a store: a byte with the length of the space's
 // name, the name, the table's number, the record's key. The part from the
@@ -16,6 +20,7 @@ type Key []byte
 // AppendKey appends the Key of a record to dst. The names are within
 // [store.CheckKey].
 func AppendKey(dst Key, space string, t store.Table, key []byte) Key {
+	dst = slices.Grow(dst, 2+len(space)+len(key))
 	dst = AppendSpace(dst, space)
 	dst = append(dst, byte(t))
 	return append(dst, key...)
