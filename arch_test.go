@@ -59,9 +59,10 @@ var architecture = policy{
 		"sync/recon": {imports: list("internal/varint"), pure: true},
 		"sync/ws":    {imports: list("sync/wire"), modules: list(websocketModule, compressModule)},
 		"sync/node": {
-			imports: list("sync", "sync/wire", "store", "internal/spacestore", "hlc", "crdt", "crdt/object", "merge"),
+			imports: list("sync", "sync/wire", "sync/node/internal/pace", "store", "internal/spacestore", "hlc", "crdt", "crdt/object", "merge"),
 			modules: list(uuidModule, cborModule),
 		},
+		"sync/node/internal/pace": {pure: true},
 		"sync/simnet": {
 			imports: list("sync", "sync/wire", "store", "store/memstore", "store/faultstore", "internal/spacestore",
 				"hlc", "crdt", "crdt/crdttest", "merge"),

@@ -219,7 +219,7 @@ func TestDeviceRefusesItself(t *testing.T) {
 	if r.code != 5 || !containsAll(r.stderr, []string{"same node", "peers remove"}) {
 		t.Errorf("peers add of itself: %d %s", r.code, r.stderr)
 	}
-	if got := ok(t, "status", "--dir", a.dir); !containsAll(got, []string{"peer_refused", "peers remove"}) {
+	if got := ok(t, "status", "--dir", a.dir); !containsAll(got, []string{"self (", "peers remove"}) {
 		t.Errorf("status: %s", got)
 	}
 	ok(t, "peers", "remove", a.base, "--dir", a.dir)

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -158,9 +159,12 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	}
 	results, err := l.node.offer(ctx, r.Offer)
 	if err != nil {
-		return err
+		return notStored(ctx, err)
 	}
 	for space, res := range results {
+		if res.applied > 0 {
+			l.peer.noteUseful()
+		}
 		l.mu.Lock()
 		done := l.core.Done(space, res.appliedHeads(), res.refused)
 		l.mu.Unlock()
@@ -169,6 +173,16 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 		}
 	}
 	return nil
+}
+
+// errNotStored: this node cannot keep what the peer sends.
+var errNotStored = errors.New("node: this node cannot store what the peer sends")
+
+func notStored(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, ErrClosed) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errNotStored, err)
 }
 
 // note records what the peer said that people want to know.
@@ -183,9 +197,11 @@ func (l *peerLink) note(f crdtsync.Frame, r crdtsync.Ready) {
 	}
 	switch f := f.(type) {
 	case *crdtsync.Ack:
+		l.peer.noteUseful()
 		l.peer.took(f.Space, merge.VectorOf(f.Heads...).Contains)
 	case *crdtsync.Frontier:
 		if s := l.node.lookup(f.Space); s != nil && s.levelWith(f) {
+			l.peer.noteUseful()
 			l.peer.took(f.Space, s.contains)
 		}
 	}
@@ -341,10 +357,4 @@ func (s *Space) noteDiverged(p *peer) {
 	if news {
 		s.node.log.Error("spaces with the same changes differ", "code", "diverged", "space", s.name, "peer", p.address)
 	}
-}
-
-// isFatal reports whether trying again cannot help.
-func isFatal(err error) bool {
-	e, ok := errors.AsType[*crdtsync.GoodbyeError](err)
-	return ok && (e.Code == "needs_upgrade" || e.Code == "self")
 }

@@ -324,7 +324,8 @@ func TestHelloTwice(t *testing.T) {
 }
 
 // TestGoodbyeIsFatalOnBothEnds meets a peer with which trying again cannot
-// help, again and again: whoever says goodbye first, both give up and say why.
+// help, again and again: whoever says goodbye first, both leave it alone and say
+// why.
 func TestGoodbyeIsFatalOnBothEnds(t *testing.T) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
@@ -338,29 +339,24 @@ func TestGoodbyeIsFatalOnBothEnds(t *testing.T) {
 			checkGoodbye(t, <-p.done, "needs_upgrade", false)
 
 			near, far := wire.Pipe()
-			result := make(chan error, 1)
-			go func() { result <- n.Sync(t.Context(), dialed{near}) }()
+			go n.Sync(t.Context(), dialed{near})
 			b, err := wire.Append(nil, &crdtsync.Goodbye{Code: "needs_upgrade", Reason: "old"})
 			if err != nil {
 				t.Fatal(err)
 			}
 			far.Send(t.Context(), b)
 			far.Close("old")
-			checkGoodbye(t, <-result, "needs_upgrade", true)
+			synctest.Wait()
+			checkRefused(t, n, "needs_upgrade")
 
 			twin := openConfig(t, node.Config{Store: memstore.New(), NewOrigin: n.Origin})
+			other := openConfig(t, node.Config{Store: memstore.New(), NewOrigin: n.Origin})
 			near, far = wire.Pipe()
-			go func() { result <- n.Sync(t.Context(), dialed{near}) }()
-			twinResult := make(chan error, 1)
-			go func() { twinResult <- twin.Sync(t.Context(), dialed{far}) }()
-			for _, r := range []chan error{result, twinResult} {
-				if e, ok := errors.AsType[*crdtsync.GoodbyeError](<-r); !ok || e.Code != "self" {
-					t.Errorf("Sync with itself ended with %v, want goodbye self", e)
-				}
-			}
-			if got := n.Status().Peers; len(got) != 0 {
-				t.Errorf("peers = %+v, want none", got)
-			}
+			go twin.Sync(t.Context(), dialed{near})
+			go other.Sync(t.Context(), dialed{far})
+			synctest.Wait()
+			checkRefused(t, twin, "self")
+			checkRefused(t, other, "self")
 			if took := time.Since(began); took != 0 {
 				t.Errorf("the links took %v to end once all was said", took)
 			}
@@ -373,6 +369,18 @@ type dialed struct{ conn wire.Conn }
 
 func (d dialed) Dial(context.Context) (wire.Conn, error) { return d.conn, nil }
 func (d dialed) String() string                          { return "dialed" }
+
+// checkRefused wants the one peer of a node left alone, for that reason.
+func checkRefused(t *testing.T, n *node.Node, code string) {
+	t.Helper()
+	st := n.Status()
+	if len(st.Peers) != 1 || st.Peers[0].State != "refused" || st.Peers[0].Next.Before(time.Now().Add(10*time.Minute)) {
+		t.Errorf("peers = %+v, want one that is left alone for long", st.Peers)
+	}
+	if len(st.Problems) != 1 || st.Problems[0].Code != code || st.Problems[0].Action == "" {
+		t.Errorf("problems = %+v, want %s and what to do", st.Problems, code)
+	}
+}
 
 func checkGoodbye(t *testing.T, err error, code string, byPeer bool) {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -54,6 +55,12 @@ type Config struct {
 	Heartbeat time.Duration
 	// MaxBackoff bounds the pause between attempts to connect, 0 for 60 s.
 	MaxBackoff time.Duration
+	// Recheck is how long a peer is left alone at which trying again cannot
+	// help, 0 for 15 minutes. See [Node.Sync].
+	Recheck time.Duration
+	// Random draws a duration from 0 to limit, all equally likely; nil for a
+	// generator that the runtime seeds. It must be safe for concurrent use.
+	Random func(limit time.Duration) time.Duration
 	// Now reads the wall clock, nil for time.Now.
 	Now func() time.Time
 	// NewOrigin makes the identity of a new store, nil for a random UUID.
@@ -74,7 +81,7 @@ func (c *Config) check() error {
 	for _, d := range []struct {
 		field string
 		value time.Duration
-	}{{"MaxDrift", c.MaxDrift}, {"Heartbeat", c.Heartbeat}, {"MaxBackoff", c.MaxBackoff}} {
+	}{{"MaxDrift", c.MaxDrift}, {"Heartbeat", c.Heartbeat}, {"MaxBackoff", c.MaxBackoff}, {"Recheck", c.Recheck}} {
 		if d.value < 0 {
 			return &ConfigError{d.field, fmt.Sprintf("is %v: use zero or a positive duration", d.value)}
 		}
@@ -91,6 +98,12 @@ func (c *Config) setDefaults() {
 	}
 	if c.MaxBackoff == 0 {
 		c.MaxBackoff = time.Minute
+	}
+	if c.Recheck == 0 {
+		c.Recheck = defaultRecheck
+	}
+	if c.Random == nil {
+		c.Random = func(limit time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(limit) + 1)) }
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -122,12 +135,13 @@ type Node struct {
 	ended    chan struct{}
 	closeErr error
 
-	mu     sync.Mutex // guards what follows
-	spaces map[string]*Space
-	links  map[*peerLink]struct{}
-	peers  map[*peer]struct{}
-	closed bool
-	failed error // why the last commit did not succeed, nil if it did
+	mu        sync.Mutex // guards what follows
+	spaces    map[string]*Space
+	links     map[*peerLink]struct{}
+	peers     map[*peer]struct{}
+	endpoints map[string]*endpoint // by address
+	closed    bool
+	failed    error // why the last commit did not succeed, nil if it did
 }
 
 // Open starts a node on a store. The store's identity is made at the first
@@ -140,6 +154,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, store: cfg.Store, log: cfg.Logger, jobs: make(chan job, maxGather), stopped: make(chan struct{}), ended: make(chan struct{}),
 		spaces: make(map[string]*Space), links: make(map[*peerLink]struct{}), peers: make(map[*peer]struct{}),
+		endpoints: make(map[string]*endpoint),
 	}
 	if err := n.loadOrigin(ctx); err != nil {
 		return nil, err

@@ -1,61 +1,93 @@
 package node
 
 import (
-	"cmp"
-	"context"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/joinery-crdt/joinery/merge"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
-	"github.com/joinery-crdt/joinery/sync/wire"
+	"github.com/joinery-crdt/joinery/sync/node/internal/pace"
 )
-
-// firstBackoff is the longest pause after the first failed attempt; it doubles
-// up to Config.MaxBackoff.
-const firstBackoff = 500 * time.Millisecond
 
 // peer is what the node knows of one address it connects to, or of one
 // connection that came in.
 type peer struct {
-	address string // as dialled; "inbound" for a connection that came in
+	address string    // as dialled; "inbound" for a connection that came in
+	ends    *endpoint // nil for a connection that came in
+	again   chan struct{}
 
 	mu      sync.Mutex // guards what follows
 	link    *peerLink
-	since   time.Time // when link was made
 	name    string
 	origin  merge.Origin
-	lastErr error
+	lastErr error           // why there is no link, nil before the first attempt
 	next    time.Time       // of the next attempt
 	nacks   []crdtsync.Nack // what the peer refused and still lacks
 	useful  bool            // the last connection was worth having
 }
 
+// endpoint is what all who dial one address share.
+type endpoint struct {
+	users int // guarded by Node.mu
+
+	mu      sync.Mutex // guards what follows
+	breaker pace.Breaker
+}
+
+// with calls fn with the endpoint's breaker.
+func (e *endpoint) with(fn func(b *pace.Breaker)) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	fn(&e.breaker)
+}
+
+func (e *endpoint) failures() (n int, open bool) {
+	e.with(func(b *pace.Breaker) { n, open = b.Failures(), b.Open() })
+	return n, open
+}
+
 func (p *peer) connected(l *peerLink) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.link, p.since = l, time.Now()
+	p.link, p.useful = l, false
 }
 
-// disconnected notes the end of a link. It was useful if the peer said hello
-// and stayed for a heartbeat.
+// noteUseful notes that something was learnt or acknowledged over the link: the
+// next pause is short.
+func (p *peer) noteUseful() {
+	p.mu.Lock()
+	news := !p.useful
+	p.useful = true
+	p.mu.Unlock()
+	if news {
+		p.ends.with((*pace.Breaker).Succeed)
+	}
+}
+
+// disconnected notes the end of a link.
 func (p *peer) disconnected(l *peerLink) {
 	hello, err := l.hello(), l.cause()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.link, p.lastErr = nil, err
-	p.useful = hello != nil && time.Since(p.since) >= l.node.cfg.Heartbeat
+	useful := p.useful
 	if hello != nil {
 		p.name, p.origin = hello.Name, hello.Origin
+	}
+	p.mu.Unlock()
+	if !useful {
+		p.ends.with(outcome(err))
 	}
 }
 
 func (p *peer) unreachable(err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.lastErr, p.useful = err, false
+	p.lastErr = err
+	p.mu.Unlock()
+	p.ends.with(outcome(err))
 }
 
 func (l *peerLink) hello() *crdtsync.Hello {
@@ -91,6 +123,7 @@ func (p *peer) took(space string, has func(merge.Dot) bool) {
 	})
 }
 
+// addPeer adds a peer that connected.
 func (n *Node) addPeer(address string) *peer {
 	p := &peer{address: address}
 	n.mu.Lock()
@@ -99,82 +132,28 @@ func (n *Node) addPeer(address string) *peer {
 	return p
 }
 
+// addDialled adds a peer to connect to.
+func (n *Node) addDialled(address string) *peer {
+	p := &peer{address: address, again: make(chan struct{}, 1)}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.peers[p] = struct{}{}
+	if p.ends = n.endpoints[address]; p.ends == nil {
+		p.ends = &endpoint{breaker: pace.Breaker{Limit: breakAfter}}
+		n.endpoints[address] = p.ends
+	}
+	p.ends.users++
+	return p
+}
+
 func (n *Node) forget(p *peer) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.peers, p)
-}
-
-// Sync keeps the node connected to one peer until ctx ends or the node closes,
-// and returns why. While the peer cannot be reached it tries again after pauses
-// of random length, up to 0.5 s at first and Config.MaxBackoff later; [Node.Status]
-// says why and when. It returns earlier only when trying again cannot help: a
-// [*crdtsync.GoodbyeError] with code needs_upgrade or self.
-func (n *Node) Sync(ctx context.Context, d wire.Dialer) error {
-	p := n.addPeer(d.String())
-	defer n.forget(p)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(n.ctx, cancel)()
-	for failures := 0; ; failures++ {
-		err := n.syncOnce(ctx, d, p)
-		switch {
-		case n.ctx.Err() != nil:
-			return ErrClosed
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case isFatal(err):
-			return err
-		}
-		if p.wasUseful() {
-			failures = 0
-		}
-		if !p.pause(ctx, n.cfg.MaxBackoff, failures) {
-			return cmp.Or(n.closedErr(), ctx.Err())
-		}
+	if p.ends == nil {
+		return
 	}
-}
-
-func (n *Node) closedErr() error {
-	if n.ctx.Err() != nil {
-		return ErrClosed
+	if p.ends.users--; p.ends.users == 0 {
+		delete(n.endpoints, p.address)
 	}
-	return nil
-}
-
-func (n *Node) syncOnce(ctx context.Context, d wire.Dialer, p *peer) error {
-	conn, err := d.Dial(ctx)
-	if err != nil {
-		p.unreachable(err)
-		return err
-	}
-	return n.runLink(ctx, conn, p)
-}
-
-func (p *peer) wasUseful() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.useful
-}
-
-// pause waits a random time, full jitter, and reports false when ctx ended.
-func (p *peer) pause(ctx context.Context, longest time.Duration, failures int) bool {
-	limit := min(firstBackoff<<min(failures, 20), longest)
-	wait := time.Duration(rand.Int64N(int64(limit) + 1))
-	p.setNext(time.Now().Add(wait))
-	defer p.setNext(time.Time{})
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (p *peer) setNext(at time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.next = at
 }

@@ -35,12 +35,17 @@ type SpaceStatus struct {
 
 // A PeerStatus is the state of one peer.
 type PeerStatus struct {
-	Address string       `json:"address"`
-	State   string       `json:"state"` // connecting, connected, waiting
-	Name    string       `json:"name,omitempty"`
-	Origin  string       `json:"origin,omitempty"`
-	Error   string       `json:"error,omitempty"` // why it is not connected
-	Next    time.Time    `json:"next,omitzero"`   // next attempt
+	Address string `json:"address"`
+	State   string `json:"state"` // connecting, connected, waiting, refused (trying again cannot help)
+	Name    string `json:"name,omitempty"`
+	Origin  string `json:"origin,omitempty"`
+	Error   string `json:"error,omitempty"` // why it is not connected
+	// Failures is how many attempts in a row were of no use.
+	Failures int `json:"failures,omitempty"`
+	// Breaker says that it has failed so often that one attempt is made at a
+	// time, whoever wants to connect.
+	Breaker bool         `json:"breaker,omitempty"`
+	Next    time.Time    `json:"next,omitzero"` // next attempt
 	Spaces  []PeerSpaces `json:"spaces,omitempty"`
 }
 
@@ -172,10 +177,13 @@ func (p *peer) addStatus(st *Status) {
 	link, ps := p.link, PeerStatus{Address: p.address, Name: p.name, Next: p.next}
 	lastErr, nacks := p.lastErr, slices.Clone(p.nacks)
 	p.mu.Unlock()
+	ps.Failures, ps.Breaker = p.ends.failures()
 	switch {
 	case link != nil:
 		ps.State = "connecting"
 		link.addStatus(&ps)
+	case lastErr != nil && isFinal(lastErr):
+		ps.State = "refused"
 	case !ps.Next.IsZero():
 		ps.State = "waiting"
 	default:
@@ -183,10 +191,7 @@ func (p *peer) addStatus(st *Status) {
 	}
 	if link == nil && lastErr != nil {
 		ps.Error = lastErr.Error()
-		st.Problems = append(st.Problems, Problem{
-			Code: "peer_unreachable", Peer: p.address, Cause: ps.Error,
-			Action: "check that the peer runs and that the address is right; this node keeps trying",
-		})
+		st.Problems = append(st.Problems, linkProblem(p.address, lastErr))
 	}
 	for _, nack := range nacks {
 		st.Problems = append(st.Problems, Problem{

@@ -144,6 +144,7 @@ func TestPeerThatHangsUpIsNoUsefulPeer(t *testing.T) {
 func TestUsefulConnectionMakesPausesShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, peer := open(t), open(t)
+		mustUpdate(t, peer.Space("s"), add(1))
 		ctx, hangUp := context.WithCancel(t.Context())
 		tries := 0
 		d := &attempts{dial: func() (wire.Conn, error) {

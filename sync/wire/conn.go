@@ -34,6 +34,15 @@ type Dialer interface {
 	String() string
 }
 
+// A Refusal is what an error of Dial may be besides: it tells programs why there
+// is no connection.
+type Refusal interface {
+	error
+	// Code is one of needs_auth, needs_upgrade, bad_address, bad_endpoint,
+	// untrusted_certificate, peer_unavailable and peer_unreachable.
+	Code() string
+}
+
 // ErrClosed is the kind of every [*ClosedError].
 var ErrClosed = errors.New("wire: connection closed")
 

@@ -50,6 +50,26 @@ func (e *HandshakeError) Is(target error) bool { return target == e.Kind }
 // Unwrap returns the cause.
 func (e *HandshakeError) Unwrap() error { return e.Err }
 
+// Code names the kind of failure for programs, as [wire.Refusal] lists them.
+func (e *HandshakeError) Code() string {
+	switch e.Kind {
+	case ErrURL:
+		return "bad_address"
+	case ErrDenied:
+		return "needs_auth"
+	case ErrUnreachable:
+		if isCertificateError(e.Err) {
+			return "untrusted_certificate"
+		}
+		return "peer_unreachable"
+	case ErrEndpoint:
+		if e.Retriable() {
+			return "peer_unavailable"
+		}
+	}
+	return "bad_endpoint"
+}
+
 // Retriable reports whether the same handshake may succeed later although
 // nobody changes the configuration of either side.
 func (e *HandshakeError) Retriable() bool {

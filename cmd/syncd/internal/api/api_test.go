@@ -319,7 +319,7 @@ func TestStatusNamesAPeerThatRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		i := slices.IndexFunc(st.Problems, func(p node.Problem) bool { return p.Code == "peer_refused" })
+		i := slices.IndexFunc(st.Problems, func(p node.Problem) bool { return p.Code == "self" })
 		if i >= 0 {
 			if p := st.Problems[i]; p.Cause == "" || !strings.Contains(p.Action, "peers remove") {
 				t.Errorf("problem = %+v, want a cause and what to do", p)

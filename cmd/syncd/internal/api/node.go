@@ -30,13 +30,20 @@ func (s *server) status(w http.ResponseWriter, _ *http.Request) error {
 	st.Status = s.Node.Status()
 	for _, p := range s.Peers.List() {
 		if p.State == v1.PeerRefused {
-			st.Problems = append(st.Problems, node.Problem{
-				Code: "peer_refused", Peer: p.URL, Cause: p.Error,
-				Action: "remove it with: syncd peers remove " + p.URL + ", and add the right address",
-			})
+			addCommands(st.Problems, p.URL)
 		}
 	}
 	return reply(w, http.StatusOK, st)
+}
+
+// addCommands says with which commands to act on a peer at which trying again
+// cannot help.
+func addCommands(problems []node.Problem, url string) {
+	for i := range problems {
+		if p := &problems[i]; p.Peer == url {
+			p.Action += fmt.Sprintf("\n  try again with: syncd peers add %s\n  take it off with: syncd peers remove %[1]s", url)
+		}
+	}
 }
 
 // spaces lists the spaces that hold something.

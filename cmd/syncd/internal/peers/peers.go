@@ -210,7 +210,8 @@ func (r *running) ended() bool {
 	}
 }
 
-// Add connects to a peer from now on and after restarts. When it returns, that
+// Add connects to a peer from now on and after restarts; one that is known is
+// tried at once. When it returns, that
 // is durable.
 func (m *Manager) Add(text string) (v1.Peer, error) {
 	u, err := Normalise(text)
@@ -225,6 +226,9 @@ func (m *Manager) Add(text string) (v1.Peer, error) {
 	_, known := m.running[u]
 	if err := m.start(u); err != nil {
 		return v1.Peer{}, err
+	}
+	if known {
+		m.Node.Retry(u)
 	}
 	if err := m.keep(u); err != nil {
 		if !known {
