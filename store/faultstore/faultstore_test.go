@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"testing"
 
 	"github.com/joinery-crdt/joinery/store"
+	"github.com/joinery-crdt/joinery/store/boltstore"
 	"github.com/joinery-crdt/joinery/store/faultstore"
 	"github.com/joinery-crdt/joinery/store/memstore"
 	"github.com/joinery-crdt/joinery/store/storetest"
@@ -22,10 +22,7 @@ func TestConformance(t *testing.T) {
 
 // TestConformanceWhenSlow lets every step wait.
 func TestConformanceWhenSlow(t *testing.T) {
-	conform(t, func(faultstore.Step) error {
-		runtime.Gosched()
-		return nil
-	})
+	conform(t, faultstore.Slow)
 }
 
 // conform runs the suite with a rule armed, unless it is nil.
@@ -112,7 +109,13 @@ func reopened(t *testing.T, disk *memstore.Disk) (whole []byte) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	err = s.View(t.Context(), func(r store.Reader) (err error) {
+	return wholeIn(t, s)
+}
+
+// wholeIn returns the changes that a store holds.
+func wholeIn(t *testing.T, s store.Store) (whole []byte) {
+	t.Helper()
+	err := s.View(t.Context(), func(r store.Reader) (err error) {
 		whole, err = contents(r)
 		return err
 	})
@@ -122,36 +125,75 @@ func reopened(t *testing.T, disk *memstore.Disk) (whole []byte) {
 	return whole
 }
 
+// A place opens a store again and again.
+type place func(t *testing.T) store.Store
+
+// places are new ones of the backends that need no server; package pgstore has
+// a test of its own.
+var places = map[string]func(t *testing.T) place{
+	"memstore": func(*testing.T) place {
+		disk := new(memstore.Disk)
+		return func(t *testing.T) store.Store { return must(memstore.Open(disk))(t) }
+	},
+	"boltstore": func(t *testing.T) place {
+		dir := t.TempDir()
+		return func(t *testing.T) store.Store { return must(boltstore.Open(dir, boltstore.Options{}))(t) }
+	},
+}
+
+// must returns a store, or fails the test with the error.
+func must[S store.Store](s S, err error) func(*testing.T) store.Store {
+	return func(t *testing.T) store.Store {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+}
+
 // TestErrorAtEveryStep fails each step in its turn, alone and with all later
 // ones, with an error that undoes the step and with one that leaves it open.
 func TestErrorAtEveryStep(t *testing.T) {
 	for name, rule := range map[string]func(int, error) faultstore.Rule{"at": faultstore.At, "from": faultstore.From} {
-		for _, fault := range []error{errDisk, faultstore.Uncertain(errDisk)} {
-			steps, k := 1, 0
-			for ; k < steps; k++ {
-				disk := new(memstore.Disk)
-				s := on(t, disk)
-				s.Arm(rule(k, fault))
-				acknowledged, err := script(t, s)
-				if !errors.Is(err, errDisk) && k < s.Steps() {
-					t.Errorf("%s %d with %v: the script ended with %v", name, k, fault, err)
+		for backend, newPlace := range places {
+			for _, fault := range []error{errDisk, faultstore.Uncertain(errDisk)} {
+				k := 0
+				for failAt(t, newPlace(t), rule(k, fault), k) {
+					k++
 				}
-				steps = s.Steps()
-				s.Disarm()
-				if err := s.Close(); err != nil {
-					t.Error(err)
+				if k < 30 && name == "at" && fault == errDisk {
+					t.Errorf("%s: the script took %d steps, want more", backend, k)
 				}
-				for _, i := range acknowledged {
-					if got := reopened(t, disk); !slices.Contains(got, i) {
-						t.Errorf("%s %d with %v: the disk holds %v, acknowledged were %v", name, k, fault, got, acknowledged)
-					}
-				}
-			}
-			if k < 30 && name == "at" && fault == errDisk {
-				t.Errorf("the script took %d steps, want more", k)
 			}
 		}
 	}
+}
+
+// failAt runs the script with a rule that fails step k, and demands what was
+// acknowledged. It reports whether there was such a step.
+func failAt(t *testing.T, open place, rule faultstore.Rule, k int) (hit bool) {
+	t.Helper()
+	s := faultstore.Wrap(open(t))
+	s.Arm(rule)
+	acknowledged, err := script(t, s)
+	hit = s.Steps() > k
+	if !errors.Is(err, errDisk) && hit {
+		t.Errorf("step %d: the script ended with %v", k, err)
+	}
+	s.Disarm()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	again := open(t)
+	defer again.Close()
+	got := wholeIn(t, again)
+	for _, i := range acknowledged {
+		if !slices.Contains(got, i) {
+			t.Errorf("step %d: the disk holds %v, acknowledged were %v", k, got, acknowledged)
+		}
+	}
+	return hit
 }
 
 func TestEveryKindOfStepIsTaken(t *testing.T) {

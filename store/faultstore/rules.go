@@ -2,6 +2,7 @@ package faultstore
 
 import (
 	"fmt"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/joinery-crdt/joinery/store"
@@ -14,6 +15,12 @@ import (
 // A rule may wait, to delay a step, but calls no method of the store. It is
 // called by all goroutines that use the store.
 type Rule func(Step) error
+
+// Slow lets others go first at every step.
+func Slow(Step) error {
+	runtime.Gosched()
+	return nil
+}
 
 // At fails the k-th step, from 0, with err.
 func At(k int, err error) Rule {

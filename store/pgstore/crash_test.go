@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/joinery-crdt/joinery/internal/pgtest"
 	"github.com/joinery-crdt/joinery/store"
+	"github.com/joinery-crdt/joinery/store/faultstore"
 	"github.com/joinery-crdt/joinery/store/pgstore"
 )
 
@@ -150,6 +151,40 @@ func TestKilledServer(t *testing.T) {
 	}
 	t.Logf("%d kills, %d acknowledged Updates, %d rejected ones", kills, len(l.acknowledged), len(l.rejected))
 }
+
+// TestErrorAtEveryStep fails each step of a few Updates in its turn, with an
+// error that undoes the step and with one that leaves it open.
+func TestErrorAtEveryStep(t *testing.T) {
+	opts := pgstore.Options{Schema: schema(t)}
+	var l ledger
+	failed := 0
+	for _, fault := range []error{pgstore.ErrUnavailable, faultstore.Uncertain(errSession)} {
+		for k, hit := 0, true; hit; k++ {
+			s := faultstore.Wrap(open(t, opts))
+			s.Arm(faultstore.At(k, fault))
+			for i := range 3 {
+				name := fmt.Sprintf("%v.%d.%d", fault, k, i)
+				err := s.Update(t.Context(), func(tx store.Tx) error { return writeParts(tx, name, true) })
+				if err != nil {
+					failed++
+				}
+				if !errors.Is(err, store.ErrUncertain) {
+					l.note(name, err)
+				}
+			}
+			hit = s.Steps() > k
+			s.Disarm()
+			if err := errors.Join(s.View(t.Context(), l.wantWhole), s.Close()); err != nil {
+				t.Errorf("%v at step %d: %v", fault, k, err)
+			}
+		}
+	}
+	if failed < 40 {
+		t.Errorf("%d Updates failed, want more", failed)
+	}
+}
+
+var errSession = errors.New("session: lost")
 
 // TestRestartedServer restarts the server while nobody writes.
 func TestRestartedServer(t *testing.T) {

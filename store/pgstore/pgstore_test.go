@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/joinery-crdt/joinery/internal/pgtest"
 	"github.com/joinery-crdt/joinery/store"
+	"github.com/joinery-crdt/joinery/store/faultstore"
 	"github.com/joinery-crdt/joinery/store/pgstore"
 	"github.com/joinery-crdt/joinery/store/storetest"
 )
@@ -41,6 +42,19 @@ func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Harness {
 		opts := pgstore.Options{Schema: schema(t)}
 		return storetest.Harness{Open: func(t *testing.T) store.Store { return open(t, opts) }}
+	})
+}
+
+// TestConformanceUnderFaultstore lets every step wait, so that transactions meet
+// in other ways.
+func TestConformanceUnderFaultstore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Harness {
+		opts := pgstore.Options{Schema: schema(t)}
+		return storetest.Harness{Open: func(t *testing.T) store.Store {
+			s := faultstore.Wrap(open(t, opts))
+			s.Arm(faultstore.Slow)
+			return s
+		}}
 	})
 }
 
