@@ -24,6 +24,8 @@ const enough = 100_000
 type options struct {
 	campaign simnet.Campaign
 	shrink   int
+	ledger   string // file of a long campaign, empty for none
+	chunk    int    // seeds between two lines of it
 	verbose  bool
 	list     bool
 }
@@ -42,9 +44,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if o.verbose {
 		o.campaign.Each = func(r simnet.Result) { printResult(stdout, r) }
 	}
-	start := time.Now()
+	if o.ledger != "" {
+		return runLedger(stdout, stderr, o)
+	}
+	start, cpu := time.Now(), cpuTime()
 	report := o.campaign.Run()
-	printReport(stdout, report, o.campaign, time.Since(start))
+	printReport(stdout, report, o.campaign, time.Since(start), cpuTime()-cpu)
 	return verdict(stdout, report, o)
 }
 
@@ -58,6 +63,8 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	fs.IntVar(&c.Workers, "workers", runtime.GOMAXPROCS(0), "seeds to run at a time")
 	fs.IntVar(&c.Again, "again", 50, "run every n-th seed twice and compare, 0 for none")
 	fs.IntVar(&o.shrink, "shrink", 3000, "runs to spend on shrinking a failure")
+	fs.StringVar(&o.ledger, "ledger", "", "keep the account of a long campaign in this `file`, and go on where it ends")
+	fs.IntVar(&o.chunk, "chunk", 1000, "seeds between two lines of the ledger")
 	fs.BoolVar(&o.verbose, "v", false, "print a line per seed")
 	fs.BoolVar(&o.list, "mutants", false, "list the planted bugs and exit")
 	mutant := fs.String("mutant", "", "run the system with this planted bug")
@@ -78,23 +85,27 @@ func printResult(w io.Writer, r simnet.Result) {
 	fmt.Fprintf(w, "seed %d  %016x  %d steps  %d changes  %v\n", r.Seed, r.Hash, r.Steps, r.Changes, r.Knobs)
 }
 
-func printReport(w io.Writer, r simnet.Report, c simnet.Campaign, took time.Duration) {
+func printReport(w io.Writer, r simnet.Report, c simnet.Campaign, took, cpu time.Duration) {
 	if c.Mutant != nil {
 		fmt.Fprintf(w, "planted bug %s: %s\n", c.Mutant.Name, c.Mutant.What)
 	}
-	fmt.Fprintf(w, "seeds %d to %d, %d drawn steps each: %d seeds, %d steps with healing, %d changes in %v (%.0f seeds/s, %.0f steps/s)\n",
-		c.First, c.First+uint64(c.Seeds)-1, c.Steps, r.Seeds, r.Steps, r.Changes, took.Round(10*time.Millisecond),
+	fmt.Fprintf(w, "seeds %d to %d, %d drawn steps each: %d seeds, %d steps with healing, %d changes in %v, %v of a processor (%.0f seeds/s, %.0f steps/s)\n",
+		c.First, c.First+uint64(c.Seeds)-1, c.Steps, r.Seeds, r.Steps, r.Changes, took.Round(10*time.Millisecond), cpu.Round(10*time.Millisecond),
 		float64(r.Seeds)/took.Seconds(), float64(r.Steps)/took.Seconds())
 	for f, n := range r.Coverage {
 		fmt.Fprintf(w, "%10d  %v\n", n, simnet.Fault(f))
 	}
 }
 
+func printFailure(w io.Writer, r simnet.Report, o options) {
+	fmt.Fprintf(w, "FAILED at seed %d, after %d seeds\n%v\n", r.Failure.Seed, r.Failure.Seed-o.campaign.First+1,
+		simnet.Shrink(*r.Failure, o.campaign.Options, o.shrink))
+}
+
 // verdict prints what is wrong, if anything, and returns the exit code.
 func verdict(w io.Writer, r simnet.Report, o options) int {
 	if r.Failure != nil {
-		fmt.Fprintf(w, "FAILED at seed %d, after %d seeds\n%v\n", r.Failure.Seed, r.Failure.Seed-o.campaign.First+1,
-			simnet.Shrink(*r.Failure, o.campaign.Options, o.shrink))
+		printFailure(w, r, o)
 		return 1
 	}
 	absent := r.Coverage.Absent()

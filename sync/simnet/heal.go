@@ -37,7 +37,7 @@ func (w *world) finish() {
 // heal ends every fault, but for a network that goes on losing frames in some
 // runs.
 func (w *world) heal() {
-	w.fate = w.random("healing", 0)
+	w.fate, w.room = w.random("healing", 0), maxInFlight
 	w.tell(nil, "everything is healed")
 	if w.trace != nil {
 		w.trace.healed = true

@@ -44,6 +44,7 @@ type Knobs struct {
 	Dup     int // percent that are delivered and stay in flight
 	Reorder int // percent that overtake
 	Slow    int // percent of directions that deliver an eighth as often
+	Room    int // for frames in flight per direction
 	Flight  int // data frames in flight per direction before a sender waits
 
 	Write, Tick int // weights of transactions and heartbeats against 100 for deliveries
@@ -73,7 +74,7 @@ func drawKnobs(r *rand.Rand) Knobs {
 	k := Knobs{
 		Nodes: 2 + r.IntN(5), Spaces: 1 + r.IntN(2), Shape: Shape(r.IntN(4)),
 		Flight: 1 + r.IntN(8), Write: 15 + r.IntN(45), Tick: 3 + r.IntN(15),
-		MaxDrift: 500 + r.Int64N(4000), MaxWait: [...]int64{0, 1, 20, 300}[r.IntN(4)], Waiting: 256,
+		MaxDrift: 500 + r.Int64N(4000), MaxWait: [...]int64{0, 1, 20, 300}[r.IntN(4)], Waiting: 256, Room: maxInFlight,
 		Keys: 1 + r.IntN(2), Elements: 1 + r.IntN(4), MaxOps: 1 + r.IntN(4),
 	}
 	k.drawNetwork(r)
@@ -91,6 +92,7 @@ func (k *Knobs) drawNetwork(r *rand.Rand) {
 	maybe(r, 2, func() { k.Dup = 1 + r.IntN(50) })
 	maybe(r, 2, func() { k.Reorder = 1 + r.IntN(60) })
 	maybe(r, 3, func() { k.Slow = 20 + r.IntN(50) })
+	maybe(r, 4, func() { k.Room = 3 + r.IntN(20) })
 	maybe(r, 2, func() { k.Batch = 1 + r.IntN(40) })
 	maybe(r, 2, func() { k.Reset = 1 + r.IntN(20) })
 	maybe(r, 3, func() { k.HalfOpen = 1 + r.IntN(15) })
@@ -149,6 +151,7 @@ func (k Knobs) numbers() []knob {
 		{"loss %", int64(k.Loss)},
 		{"dup %", int64(k.Dup)},
 		{"reorder %", int64(k.Reorder)},
+		{"room", int64(k.Room)},
 		{"slow %", int64(k.Slow)},
 		{"batch %", int64(k.Batch)},
 		{"crash per mille", int64(k.Crash)},

@@ -7,7 +7,8 @@ import (
 	"github.com/joinery-crdt/joinery/sync/wire"
 )
 
-// maxInFlight is how many frames a direction holds before the oldest is lost.
+// maxInFlight is how many frames a direction holds before the oldest is lost,
+// unless the run has drawn less room.
 const maxInFlight = 96
 
 // A pipe is one direction between two nodes.
@@ -163,7 +164,7 @@ func (w *world) post(from, to *node, f packet) {
 		w.coverage[FaultPartitionLoss]++
 		return
 	}
-	if len(p.frames) >= maxInFlight {
+	if len(p.frames) >= w.room {
 		w.coverage[FaultOverflow]++
 		p.take(0, false)
 	}

@@ -30,6 +30,7 @@ type world struct {
 	histories []*history
 	labels    map[merge.Origin]string
 
+	room     int        // for frames in flight in one direction
 	fate     *rand.Rand // of frames after healing
 	steps    int        // executed
 	coverage Coverage
@@ -41,7 +42,7 @@ type world struct {
 
 // newWorld returns the world of a seed, with nothing in it yet.
 func newWorld(seed uint64, k Knobs, b bugs, t *trace) *world {
-	w := &world{seed: seed, knobs: k, bugs: b, trace: t, hash: fnvOffset, labels: make(map[merge.Origin]string)}
+	w := &world{seed: seed, knobs: k, bugs: b, trace: t, room: k.Room, hash: fnvOffset, labels: make(map[merge.Origin]string)}
 	for i := range k.Spaces {
 		name := fmt.Sprintf("s%d", i)
 		w.spaces = append(w.spaces, name)
