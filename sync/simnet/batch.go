@@ -223,7 +223,7 @@ func (b *batch) publish(crash CrashPoint) {
 		n.crash(crash.String())
 		return
 	}
-	b.spread()
+	b.spread(crash)
 }
 
 // acknowledge tells the writer and the peer that offered.
@@ -260,17 +260,25 @@ func (b *batch) heads(space int) []merge.Dot {
 }
 
 // spread tells every link what has moved.
-func (b *batch) spread() {
-	n := b.node
+func (b *batch) spread(crash CrashPoint) {
+	n, told := b.node, false
 	for i, p := range b.persists {
 		if p == nil || p.Empty() {
 			continue
 		}
 		heads := sortedHeads(p.Heads)
 		for id, s := range n.sides {
-			if s != nil {
-				n.follow(n.world.nodes[id], s.link.Moved(n.world.spaces[i], heads))
+			if s == nil {
+				continue
 			}
+			if told && crash == AmidSpread {
+				n.world.coverage[FaultCrashAmid]++
+				n.crash(crash.String())
+				return
+			}
+			n.follow(n.world.nodes[id], s.link.Moved(n.world.spaces[i], heads))
+			n.pumpTo(id)
+			told = true
 		}
 	}
 }

@@ -20,7 +20,10 @@ const (
 	FaultCrashBefore
 	FaultCrashAfter
 	FaultCrashAck
+	FaultCrashAmid
 	FaultRestore
+	FaultClone
+	FaultRetire
 	FaultDiskFull
 	FaultJumpAhead
 	FaultJumpBack
@@ -38,8 +41,8 @@ const (
 var faultNames = [numFaults]string{
 	"frames lost", "frames repeated", "frames that overtook", "frames pushed out of flight",
 	"partitions", "frames lost in partitions", "connections reset", "connections half-open", "peers sent away", "peers taken for dead",
-	"pauses", "crashes between events", "crashes before a commit", "crashes after a commit", "crashes after an acknowledgement",
-	"backups restored", "commits on a full disk", "clock jumps ahead", "clock jumps back", "commits shared with a peer's changes",
+	"pauses", "crashes between events", "crashes before a commit, with unsynced data lost", "crashes after a commit", "crashes after an acknowledgement", "crashes between two peers",
+	"backups restored", "stores copied to another node", "nodes retired for new ones", "commits on a full disk", "clock jumps ahead", "clock jumps back", "commits shared with a peer's changes",
 	"duplicates offered", "early changes", "early changes without room", "changes from the future", "ops of unknown kinds",
 	"equal stamps", "heartbeats to level out, at most",
 }

@@ -37,6 +37,8 @@ func newGenerator(w *world) *generator {
 	g.add(2*k.Jump, g.jump)
 	g.add(4*k.Restore, func() (Step, bool) { return g.machine(Backup), true })
 	g.add(2*k.Restore, func() (Step, bool) { return g.machine(Restore), true })
+	g.add(2*k.Clone, func() (Step, bool) { return Step{Do: Clone, Node: g.node(), Peer: g.node()}, true })
+	g.add(2*k.Retire, func() (Step, bool) { return g.machine(Retire), true })
 	g.add(100, g.mend)
 	return g
 }
@@ -166,7 +168,7 @@ func (g *generator) crashInside() CrashPoint {
 	if g.r.IntN(1000) >= g.w.knobs.CrashInside {
 		return NoCrash
 	}
-	return CrashPoint(1 + g.r.IntN(int(AfterAck)))
+	return CrashPoint(1 + g.r.IntN(int(AmidSpread)))
 }
 
 func (g *generator) write() (Step, bool) {

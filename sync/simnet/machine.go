@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/joinery-crdt/joinery/store/memstore"
 )
 
 // background is the context of store transactions, which never wait here.
@@ -71,12 +73,16 @@ func (n *node) fill(on bool) {
 
 // backUp copies the store, as an operator would while the node runs or not.
 func (n *node) backUp() {
+	n.backup = n.copy()
+	n.world.tell(n, "is backed up")
+}
+
+func (n *node) copy() *backup {
 	b := &backup{disk: n.disk.Clone()}
 	for _, s := range n.applied {
 		b.applied = append(b.applied, s.clone())
 	}
-	n.backup = b
-	n.world.tell(n, "is backed up")
+	return b
 }
 
 // restore replaces the store by its backup and gives the node a new origin, as
@@ -85,19 +91,43 @@ func (n *node) restore() {
 	if n.backup == nil {
 		return
 	}
-	w := n.world
-	w.coverage[FaultRestore]++
-	n.crash("to be restored")
+	n.world.coverage[FaultRestore]++
 	b := n.backup
 	n.backup = nil
-	n.disk, n.applied = b.disk, b.applied
+	n.replace(b, "is restored from its backup")
+}
+
+// copyFrom replaces the store by a copy of another node's, as somebody does who
+// copies a data directory to another device. The copy takes a new origin.
+func (n *node) copyFrom(other *node) {
+	if n == other || n.older() || other.older() {
+		return // a node that knows more kinds has to read again, and this one is not that node
+	}
+	n.world.coverage[FaultClone]++
+	n.replace(other.copy(), "is set up with a copy of the store of "+other.name())
+}
+
+// retire ends the node for good; another one without any data joins in its place.
+func (n *node) retire() {
+	n.world.coverage[FaultRetire]++
+	empty := &backup{disk: &memstore.Disk{}, applied: make([]holding, len(n.applied))}
+	n.backup = nil
+	n.replace(empty, "retires, and a new node joins in its place")
+}
+
+// replace puts a store in place of the node's, under a new origin. What nobody
+// else holds is lost.
+func (n *node) replace(by *backup, what string) {
+	w := n.world
+	n.crash("")
+	n.disk, n.applied = by.disk, by.applied
 	for i, h := range w.histories {
 		for _, r := range h.records {
 			r.lost = r.lost || !w.heldBySomebody(i, r)
 		}
 		n.sessions[i].forget()
 	}
-	w.tell(n, "is restored from its backup")
+	w.tell(n, "%s", what)
 	n.start()
 	if w.failure == nil && !w.bugs.keepOrigin {
 		n.reincarnate()

@@ -344,17 +344,21 @@ func (n *node) peers() (ids []int) {
 // pump takes data from the links as far as the network carries it.
 func (n *node) pump() {
 	for id := range n.sides {
-		peer := n.world.nodes[id]
-		for n.sides[id] != nil && n.world.pipe(n, peer).data < n.world.knobs.Flight {
-			f, err := n.sides[id].link.Next()
-			if err != nil {
-				n.world.violate(Protocol, "%s cannot read its log: %v", n.name(), err)
-			}
-			if f == nil {
-				break
-			}
-			n.send(peer, []crdtsync.Frame{f})
+		n.pumpTo(id)
+	}
+}
+
+func (n *node) pumpTo(id int) {
+	peer := n.world.nodes[id]
+	for n.sides[id] != nil && n.world.pipe(n, peer).data < n.world.knobs.Flight {
+		f, err := n.sides[id].link.Next()
+		if err != nil {
+			n.world.violate(Protocol, "%s cannot read its log: %v", n.name(), err)
 		}
+		if f == nil {
+			break
+		}
+		n.send(peer, []crdtsync.Frame{f})
 	}
 }
 

@@ -158,7 +158,7 @@ func withoutNode(schedule []Step, gone int) (left []Step) {
 // involvesPeer reports whether the step is about two nodes.
 func (s Step) involvesPeer() bool {
 	switch s.Do {
-	case Deliver, Repeat, Drop, Connect, Reset, HalfOpen, SendAway, Block, Unblock:
+	case Deliver, Repeat, Drop, Connect, Reset, HalfOpen, SendAway, Block, Unblock, Clone:
 		return true
 	}
 	return false

@@ -25,6 +25,8 @@ const (
 	Free                 // and has room again
 	Backup               // Node's store is copied
 	Restore              // the copy replaces Node's store, under a new origin
+	Clone                // a copy of Peer's store replaces Node's, under a new origin
+	Retire               // a new node without data takes Node's place
 )
 
 // A CrashPoint is where in a commit a node crashes.
@@ -36,11 +38,12 @@ const (
 	BeforeCommit            // the store has not taken the transaction
 	AfterCommit             // it has, and nobody was told
 	AfterAck                // the writer was told, the peers were not
+	AmidSpread              // one peer was told, the others were not
 )
 
 // String names the point.
 func (p CrashPoint) String() string {
-	return [...]string{"", "before the commit", "after the commit", "after the acknowledgement"}[p]
+	return [...]string{"", "before the commit", "after the commit", "after the acknowledgement", "before all peers know"}[p]
 }
 
 // A Step is one event of a run. A step that makes no sense where it stands, a

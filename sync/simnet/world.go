@@ -129,6 +129,8 @@ func (w *world) act(s Step, n, peer *node) {
 		w.sendAway(w.nodes[s.Node], w.nodes[s.Peer])
 	case HalfOpen:
 		w.halfOpen(n, peer)
+	case Clone:
+		n.copyFrom(peer)
 	case Block, Unblock:
 		w.block(n, peer, s.Do == Block)
 	default:
@@ -152,6 +154,8 @@ func (w *world) actOnMachine(s Step, n *node) {
 		n.backUp()
 	case Restore:
 		n.restore()
+	case Retire:
+		n.retire()
 	}
 }
 
