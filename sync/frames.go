@@ -46,7 +46,19 @@ type Subscribe struct {
 	Known  []Known // of the receiver's origins, ascending
 }
 
-// Subscribed answers a Subscribe.
+// Resume announces a space and asks for what came after a cut: rung 1a of the
+// anti-entropy ladder. It is as good as a Subscribe with the vector of the cut,
+// and as long whatever the size of the space.
+type Resume struct {
+	Space  string
+	Cursor Cursor
+}
+
+// Rewind answers a Resume with a cut that the sender does not know: say
+// Subscribe.
+type Rewind struct{ Space string }
+
+// Subscribed answers a Subscribe or a Resume.
 type Subscribed struct {
 	Space   string
 	Changes uint64  // that will be sent
@@ -58,12 +70,17 @@ type Subscribed struct {
 type Changes struct {
 	Space   string
 	Changes [][]byte
+	// Position is the number of changes that the sender has applied, if it has
+	// nothing more to send, else 0.
+	Position uint64
 }
 
 // Ack says that changes are durable at the sender: per origin up to the dot.
 type Ack struct {
 	Space string
 	Heads []merge.Dot
+	// Position is as in Changes.
+	Position uint64
 }
 
 // Nack says that a change was refused, and why. Only what depends on it waits.
@@ -100,6 +117,8 @@ type Goodbye struct {
 func (*Hello) frame()      {}
 func (*Welcome) frame()    {}
 func (*Subscribe) frame()  {}
+func (*Resume) frame()     {}
+func (*Rewind) frame()     {}
 func (*Subscribed) frame() {}
 func (*Changes) frame()    {}
 func (*Ack) frame()        {}

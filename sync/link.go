@@ -89,6 +89,12 @@ type Ready struct {
 	// Offer is changes to stage, to make durable and to commit, in order. The
 	// driver then reports with Moved, and with Done for this link.
 	Offer []Offered
+	// Position, if not 0, is the number of changes at which the space of Offer
+	// meets the peer: a driver that comes to it in the transaction that takes
+	// them notes the Cursor there, as the last cut in common with the peer.
+	Position uint64
+	// Meetings are cuts to note as the last ones in common with the peer.
+	Meetings []Meeting
 	// Diverged names spaces in which both sides have applied the same changes
 	// and hold different cells.
 	Diverged []string
@@ -187,6 +193,10 @@ func (l *Link) Step(f Frame) (r Ready) {
 	switch f := f.(type) {
 	case *Subscribe:
 		l.stepSubscribe(f, &r)
+	case *Resume:
+		l.stepResume(f, &r)
+	case *Rewind:
+		l.stepRewind(f, &r)
 	case *Subscribed:
 		l.withSpace(f.Space, &r, func(s *linkSpace) {
 			s.answered = true
@@ -195,7 +205,10 @@ func (l *Link) Step(f Frame) (r Ready) {
 	case *Changes:
 		l.stepChanges(f, &r)
 	case *Ack:
-		l.withSpace(f.Space, &r, func(s *linkSpace) { s.ack(f.Heads) })
+		l.withSpace(f.Space, &r, func(s *linkSpace) {
+			s.ack(f.Heads)
+			l.meet(s, f.Position, &r)
+		})
 	case *Nack:
 		r.Refused = append(r.Refused, *f)
 	case *Frontier:
@@ -256,7 +269,7 @@ func (l *Link) stepHello(f *Hello, r *Ready) {
 // open begins with all spaces.
 func (l *Link) open(r *Ready) {
 	for _, name := range l.local.Spaces() {
-		l.withSpace(name, r, func(s *linkSpace) { r.Send = append(r.Send, l.subscribe(s)) })
+		l.withSpace(name, r, func(s *linkSpace) { r.Send = append(r.Send, l.announce(s)) })
 	}
 }
 
@@ -293,20 +306,33 @@ func (l *Link) subscribe(s *linkSpace) Frame {
 }
 
 func (l *Link) stepSubscribe(f *Subscribe, r *Ready) {
-	if l.access(f.Space) == AccessNone {
-		r.Send = append(r.Send, &Revoked{f.Space, "forbidden", "the credential does not cover the space"})
+	if l.forbidden(f.Space, r) {
 		return
 	}
 	l.withSpace(f.Space, r, func(s *linkSpace) {
 		s.revoked = false
 		l.compare(s, f.Known, r)
-		if !s.announced {
-			r.Send = append(r.Send, l.subscribe(s))
-		}
-		missing := s.reset(f.Vector, l.local)
-		s.repeat = true
-		r.Send = append(r.Send, &Subscribed{s.name, missing, l.known(s.name)})
+		l.answer(s, f.Vector, l.known(s.name), r)
 	})
+}
+
+// forbidden reports whether the peer may not have the space, and tells it so.
+func (l *Link) forbidden(space string, r *Ready) bool {
+	if l.access(space) != AccessNone {
+		return false
+	}
+	r.Send = append(r.Send, &Revoked{space, "forbidden", "the credential does not cover the space"})
+	return true
+}
+
+// answer starts sending what a peer that has vector lacks.
+func (l *Link) answer(s *linkSpace, vector *merge.VersionVector, known []Known, r *Ready) {
+	if !s.announced {
+		r.Send = append(r.Send, l.announce(s))
+	}
+	missing := s.reset(vector, l.local)
+	s.repeat = true
+	r.Send = append(r.Send, &Subscribed{s.name, missing, known})
 }
 
 func (l *Link) stepChanges(f *Changes, r *Ready) {
@@ -321,6 +347,9 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 		}
 		if len(r.Offer) == 0 {
 			l.grant(s, r)
+		}
+		if r.Position = f.Position; len(r.Offer) == 0 {
+			l.meet(s, f.Position, r)
 		}
 	})
 }
@@ -369,6 +398,7 @@ func (l *Link) stepFrontier(f *Frontier, r *Ready) {
 		same := mine.Applied == f.Applied
 		if same {
 			s.acked.Merge(l.local.Vector(s.name))
+			l.meet(s, f.Changes, r)
 		}
 		if same && mine.Unread == 0 && f.Unread == 0 && mine.Cells != f.Cells {
 			r.Diverged = append(r.Diverged, s.name)
@@ -401,7 +431,7 @@ func (l *Link) Moved(space string, heads []merge.Dot) (r Ready) {
 func (l *Link) Done(space string, applied []merge.Dot, refused []error) (r Ready) {
 	l.withSpace(space, &r, func(s *linkSpace) {
 		if len(applied) > 0 {
-			r.Send = append(r.Send, &Ack{space, applied})
+			r.Send = append(r.Send, &Ack{space, applied, l.position(s)})
 		}
 		for _, err := range refused {
 			e, ok := errors.AsType[*RefusedError](err)

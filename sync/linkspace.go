@@ -23,6 +23,7 @@ type linkSpace struct {
 	peer      *Frontier // last heard
 	told      Summary   // last said
 	repeat    bool      // and to be said again: who asks may not have heard it
+	common    Cursor    // last reported as a Meeting
 	active    bool      // changes came since the last tick
 	backoff   int       // ticks between two requests that bring nothing
 	waited    int       // ticks since the last request
@@ -126,7 +127,7 @@ func (l *Link) Next() (Frame, error) {
 		}
 		if len(batch) > 0 {
 			s.sent.add(batch)
-			return &Changes{s.name, batch}, nil
+			return &Changes{s.name, batch, l.position(s)}, nil
 		}
 	}
 	return nil, nil

@@ -94,6 +94,10 @@ func (n *network) do(d direction, r crdtsync.Ready) {
 	if len(r.Diverged) > 0 {
 		n.t.Fatalf("%v: diverged in %q", d, r.Diverged)
 	}
+	self, peer := n.replicas[d.from], n.replicas[d.to].origin
+	for _, m := range r.Meetings {
+		self.meet(m.Space, peer, m.Cursor)
+	}
 	for len(r.Offer) > 0 {
 		space := r.Offer[0].Space
 		var changes []*crdtsync.Change
@@ -101,7 +105,10 @@ func (n *network) do(d direction, r crdtsync.Ready) {
 			changes = append(changes, r.Offer[0].Change)
 			r.Offer = r.Offer[1:]
 		}
-		heads, refused := n.replicas[d.from].offer(space, changes...)
+		heads, refused := self.offer(space, changes...)
+		if sum := self.Summary(space); sum.Changes == r.Position {
+			self.meet(space, peer, sum.Cursor())
+		}
 		n.moved(d.from, space, heads)
 		n.do(d, n.links[d].Done(space, heads, refused))
 	}

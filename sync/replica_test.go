@@ -22,6 +22,7 @@ type replica struct {
 	kinds  crdt.Kinds
 	limit  hlc.Timestamp
 	spaces map[string]*replicaSpace
+	common map[string]map[merge.Origin]crdtsync.Cursor // by space
 }
 
 // replicaSpace is a space with what its node has made durable.
@@ -30,6 +31,7 @@ type replicaSpace struct {
 	cells map[string][]byte
 	log   []*crdtsync.Change // in the order in which they were applied
 	at    map[merge.Dot]*crdtsync.Change
+	cuts  map[crdtsync.Cursor]bool // it has passed
 }
 
 // Cell makes a replicaSpace the Cells of its stages.
@@ -44,7 +46,7 @@ func originOf(n int) (o merge.Origin) {
 func dotOf(n int, seq uint64) merge.Dot { return merge.Dot{Origin: originOf(n), Seq: seq} }
 
 func newReplica(t testing.TB, n int, spaces ...string) *replica {
-	r := &replica{t: t, origin: originOf(n), kinds: crdt.Builtin(), spaces: make(map[string]*replicaSpace)}
+	r := &replica{t: t, origin: originOf(n), kinds: crdt.Builtin(), spaces: make(map[string]*replicaSpace), common: make(map[string]map[merge.Origin]crdtsync.Cursor)}
 	for _, name := range spaces {
 		r.space(name)
 	}
@@ -55,7 +57,7 @@ func newReplica(t testing.TB, n int, spaces ...string) *replica {
 func (r *replica) space(name string) *replicaSpace {
 	s, ok := r.spaces[name]
 	if !ok {
-		s = &replicaSpace{cells: make(map[string][]byte), at: make(map[merge.Dot]*crdtsync.Change)}
+		s = &replicaSpace{cells: make(map[string][]byte), at: make(map[merge.Dot]*crdtsync.Change), cuts: make(map[crdtsync.Cursor]bool)}
 		s.Space = crdtsync.NewSpace(crdtsync.SpaceConfig{Name: name, Self: r.origin, Kinds: r.kinds})
 		r.spaces[name] = s
 	}
@@ -78,6 +80,28 @@ func (r *replica) Change(space string, d merge.Dot) ([]byte, error) {
 	return c.Bytes(), nil
 }
 
+// Cut implements crdtsync.Cuts.
+func (r *replica) Cut(space string, c crdtsync.Cursor) *merge.VersionVector {
+	s := r.space(space)
+	if !s.cuts[c] {
+		return nil
+	}
+	return merge.VectorOf(dots(s.log[:c.Position])...)
+}
+
+// Common implements crdtsync.Cuts.
+func (r *replica) Common(space string, peer merge.Origin) crdtsync.Cursor {
+	return r.common[space][peer]
+}
+
+// meet notes the last common cut with a peer.
+func (r *replica) meet(space string, peer merge.Origin, c crdtsync.Cursor) {
+	if r.common[space] == nil {
+		r.common[space] = make(map[merge.Origin]crdtsync.Cursor)
+	}
+	r.common[space][peer] = c
+}
+
 // commit makes a stage durable and commits it. It returns the heads it moved.
 func (s *replicaSpace) commit(st *crdtsync.Stage) []merge.Dot {
 	p := st.Persist()
@@ -91,6 +115,9 @@ func (s *replicaSpace) commit(st *crdtsync.Stage) []merge.Dot {
 	for _, c := range p.Log {
 		s.log = append(s.log, c)
 		s.at[c.Dot] = c
+	}
+	if len(p.Log) > 0 {
+		s.cuts[p.Summary.Cursor()] = true
 	}
 	st.Commit()
 	return merge.VectorOf(dots(p.Log)...).Sorted()

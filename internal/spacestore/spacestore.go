@@ -78,20 +78,30 @@ func Load(r store.Reader, name string, self merge.Origin, kinds crdt.Kinds) (*cr
 		cfg.Heads[o] = h
 		changes += h.Seq
 	}
-	b, err := r.Get(name, store.Meta, summaryKey)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	var err error
+	if cfg.Summary, err = loadSummary(r, name); err != nil {
 		return nil, err
-	}
-	if err == nil {
-		if cfg.Summary, err = readSummary(b); err != nil {
-			return nil, corrupt(name, store.Meta, summaryKey, err)
-		}
 	}
 	if changes != cfg.Summary.Changes {
 		err := fmt.Errorf("%d changes counted, the heads make %d", cfg.Summary.Changes, changes)
 		return nil, corrupt(name, store.Meta, summaryKey, err)
 	}
 	return crdtsync.NewSpace(cfg), nil
+}
+
+func loadSummary(r store.Reader, name string) (crdtsync.Summary, error) {
+	b, err := r.Get(name, store.Meta, summaryKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return crdtsync.Summary{}, nil
+	}
+	if err != nil {
+		return crdtsync.Summary{}, err
+	}
+	s, err := readSummary(b)
+	if err != nil {
+		return s, corrupt(name, store.Meta, summaryKey, err)
+	}
+	return s, nil
 }
 
 // Save writes everything a stage needs durable before it is committed.
@@ -112,6 +122,9 @@ func Save(tx store.Tx, name string, p *crdtsync.Persist) error {
 		if err := tx.Put(name, store.Vector, o[:], appendHead(nil, h)); err != nil {
 			return err
 		}
+	}
+	if err := saveArrival(tx, name, p); err != nil {
+		return err
 	}
 	return tx.Put(name, store.Meta, summaryKey, appendSummary(nil, p.Summary))
 }

@@ -303,8 +303,8 @@ func TestSaveReportsEveryWriteError(t *testing.T) {
 			t.Fatal(err)
 		}
 		if saved == nil {
-			if k != 6 { // two cells, two changes, one head, the summary
-				t.Errorf("Save made %d writes, want 6", k)
+			if k != 7 { // two cells, two changes, one head, what arrived, the summary
+				t.Errorf("Save made %d writes, want 7", k)
 			}
 			return
 		}

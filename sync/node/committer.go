@@ -136,6 +136,8 @@ type batch struct {
 	stages   map[*Space]*crdtsync.Stage
 	order    []*Space
 	persists map[*Space]*crdtsync.Persist
+	meetings []meeting
+	wrote    bool // what is in no stage
 }
 
 func (b *batch) run(tx store.Tx, jobs []job) error {
@@ -162,7 +164,7 @@ func (b *batch) stageOf(s *Space) *crdtsync.Stage {
 
 func (b *batch) save() error {
 	b.persists = make(map[*Space]*crdtsync.Persist, len(b.stages))
-	empty := true
+	empty := !b.wrote
 	for _, s := range b.order {
 		p := b.stages[s].Persist()
 		b.persists[s] = p
@@ -177,7 +179,7 @@ func (b *batch) save() error {
 	if empty {
 		return errNothing
 	}
-	return nil
+	return b.saveMeetings()
 }
 
 // publish makes what is durable visible to readers, watchers and peers.
@@ -190,6 +192,7 @@ func (b *batch) publish() {
 		b.node.clock.Advance(b.persists[s].Summary.LastTime)
 		s.notify(effects)
 	}
+	b.publishMeetings()
 	b.tellLinks()
 }
 
@@ -295,6 +298,7 @@ func (u *update) finish(err error) {
 type offer struct {
 	node    *Node
 	changes []crdtsync.Offered
+	from    *source // nil for a file
 	done    chan struct{}
 	err     error
 	results map[string]*offerResult // by space
@@ -309,9 +313,16 @@ type offerResult struct {
 	refused   []error
 }
 
+// A source is the peer that changes came from, and the position at which their
+// space meets it.
+type source struct {
+	peer     merge.Origin
+	position uint64
+}
+
 // offer stages changes and waits until they are durable.
-func (n *Node) offer(ctx context.Context, changes []crdtsync.Offered) (map[string]*offerResult, error) {
-	o, err := n.startOffer(ctx, changes)
+func (n *Node) offer(ctx context.Context, changes []crdtsync.Offered, from *source) (map[string]*offerResult, error) {
+	o, err := n.startOffer(ctx, changes, from)
 	if err != nil {
 		return nil, err
 	}
@@ -319,8 +330,8 @@ func (n *Node) offer(ctx context.Context, changes []crdtsync.Offered) (map[strin
 }
 
 // startOffer hands changes to the committer.
-func (n *Node) startOffer(ctx context.Context, changes []crdtsync.Offered) (*offer, error) {
-	o := &offer{node: n, changes: changes, done: make(chan struct{}), results: make(map[string]*offerResult)}
+func (n *Node) startOffer(ctx context.Context, changes []crdtsync.Offered, from *source) (*offer, error) {
+	o := &offer{node: n, changes: changes, from: from, done: make(chan struct{}), results: make(map[string]*offerResult)}
 	return o, n.submit(ctx, o)
 }
 
@@ -349,7 +360,11 @@ func (o *offer) stage(b *batch) error {
 		o.stageOne(b, s, c.Change)
 	}
 	for name, r := range o.results {
-		st := b.stageOf(o.node.Space(name))
+		s := o.node.Space(name)
+		st := b.stageOf(s)
+		if o.from != nil && o.from.position > 0 {
+			b.meetings = append(b.meetings, meeting{s, o.from.peer, o.from.position})
+		}
 		for origin := range r.heads {
 			r.heads[origin] = st.Head(origin).Seq
 		}

@@ -75,6 +75,7 @@ func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 	_ = conn.Close(l.cause().Error())
 	wg.Wait()
 	p.disconnected(l)
+	n.keep()
 	return l.cause()
 }
 
@@ -151,13 +152,14 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	r := l.core.Step(f)
 	l.mu.Unlock()
 	l.note(f, r)
+	l.memberNews(f, r.Meetings)
 	if err := l.queue(r); err != nil {
 		return err
 	}
 	if len(r.Offer) == 0 {
 		return nil
 	}
-	results, err := l.node.offer(ctx, r.Offer)
+	results, err := l.node.offer(ctx, r.Offer, &source{l.hello().Origin, r.Position})
 	if err != nil {
 		return notStored(ctx, err)
 	}
@@ -336,6 +338,7 @@ func (l *peerLink) tickLoop(ctx context.Context) error {
 		if err := l.queue(r); err != nil {
 			return err
 		}
+		l.node.keep()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -135,6 +136,8 @@ type Node struct {
 	ended    chan struct{}
 	closeErr error
 
+	membersMoved atomic.Bool // since members were last made durable
+
 	mu        sync.Mutex // guards what follows
 	spaces    map[string]*Space
 	links     map[*peerLink]struct{}
@@ -208,7 +211,11 @@ func (n *Node) loadSpaces(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			n.spaces[name] = newSpace(n, core)
+			s := newSpace(n, core)
+			if err := s.loadMembers(r); err != nil {
+				return err
+			}
+			n.spaces[name] = s
 			last = max(last, core.Summary().LastTime)
 		}
 		return nil

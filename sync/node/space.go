@@ -20,6 +20,8 @@ type Space struct {
 	name string
 	bad  error // why the name cannot be used
 
+	members *members
+
 	mu       sync.RWMutex // guards what follows
 	core     *crdtsync.Space
 	watchers map[*watcher]struct{}
@@ -31,6 +33,7 @@ func newSpace(n *Node, core *crdtsync.Space) *Space {
 	return &Space{
 		node: n, name: core.Name(), core: core,
 		watchers: make(map[*watcher]struct{}), refused: make(map[merge.Origin]*crdtsync.RefusedError),
+		members: newMembers(),
 	}
 }
 

@@ -152,7 +152,7 @@ func (in *importer) frame(ctx context.Context, f crdtsync.Frame) error {
 	if err := in.settle(ctx, maxPending-1); err != nil {
 		return err
 	}
-	o, err := in.node.startOffer(ctx, offers)
+	o, err := in.node.startOffer(ctx, offers, nil)
 	if err != nil {
 		return err
 	}

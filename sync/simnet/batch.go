@@ -16,8 +16,10 @@ type batch struct {
 	node   *node
 	from   *node // who offered
 	offers []crdtsync.Offered
-	write  []Op // of the local transaction
-	space  int  // of the local transaction
+	// position is that at which the space of the offers meets from.
+	position uint64
+	write    []Op // of the local transaction
+	space    int  // of the local transaction
 
 	tx       store.Tx
 	stages   []*crdtsync.Stage // by space, nil for one that is not touched
@@ -87,6 +89,9 @@ func (b *batch) run(tx store.Tx, crash CrashPoint) error {
 		if err := b.save(i, b.persists[i]); err != nil {
 			return err
 		}
+	}
+	if err := b.saveMeetings(); err != nil {
+		return err
 	}
 	switch {
 	case nothing:

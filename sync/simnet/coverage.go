@@ -34,6 +34,9 @@ const (
 	SeenFuture
 	SeenUnread
 	SeenTie
+	SeenMeeting
+	SeenResume
+	SeenRewind
 	SeenHealTicks // the largest number, not a sum
 	numFaults
 )
@@ -44,7 +47,7 @@ var faultNames = [numFaults]string{
 	"pauses", "crashes between events", "crashes before a commit, with unsynced data lost", "crashes after a commit", "crashes after an acknowledgement", "crashes between two peers",
 	"backups restored", "stores copied to another node", "nodes retired for new ones", "commits on a full disk", "clock jumps ahead", "clock jumps back", "commits shared with a peer's changes",
 	"duplicates offered", "early changes", "early changes without room", "changes from the future", "ops of unknown kinds",
-	"equal stamps", "heartbeats to level out, at most",
+	"equal stamps", "cursors noted with their changes", "links resumed from a cursor", "cursors that the peer did not know", "heartbeats to level out, at most",
 }
 
 // String names the fault.

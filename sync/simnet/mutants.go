@@ -22,6 +22,8 @@ type bugs struct {
 	ackFirst, sendFirst, sayFirst, tornCommit, keepPrint bool
 	// In what is sent, and in the machine.
 	sendRemovalsOnce, askOnce, keepOrigin, mapOrder bool
+	// In cursors.
+	cursorFirst, bareCursor bool
 }
 
 // Mutants returns the mutants, in a slice of the caller's own.
@@ -91,6 +93,8 @@ func driverMutants() []*Mutant {
 		{"forgets-share", "after a restart a node counts from zero", bugs{forgetShare: true}},
 		{"remove-sees-nothing", "a remove does not name what it removes", bugs{seeNothing: true}},
 		{"restored-under-old-origin", "a restored backup goes on under its old origin", bugs{keepOrigin: true}},
+		{"cursor-before-data", "the cursor of changes is durable before they are", bugs{cursorFirst: true}},
+		{"position-reused", "a cursor is a number, which a node that was restored reaches a second time", bugs{bareCursor: true}},
 		{"map-order", "the order of a map's iteration reaches the network", bugs{mapOrder: true}},
 	}
 }

@@ -40,7 +40,8 @@ type node struct {
 	sessions []session         // by space: its one client's
 	judged   []bool            // by space: nothing there has changed since
 
-	removals []merge.Dot // that a mutant has sent
+	removals []merge.Dot       // that a mutant has sent
+	trusted  []crdtsync.Cursor // that a mutant noted too early
 }
 
 // A backup is a copy of a store and what it held.
@@ -254,11 +255,13 @@ func (n *node) Change(space string, d merge.Dot) (raw []byte, err error) {
 
 // step hands a frame to the link and does what it asks.
 func (n *node) step(peer *node, s *side, f crdtsync.Frame, by Step) {
+	n.checkResume(peer, f)
 	ready := s.link.Step(f)
 	n.follow(peer, ready)
+	n.meetBefore(peer, ready)
 	offers := n.offersOf(ready.Offer, f)
 	if len(offers) > 0 && n.sides[peer.id] == s {
-		n.take(peer, offers, by)
+		n.take(peer, offers, ready.Position, by)
 	}
 	n.pump()
 	if peer.running() {
@@ -267,7 +270,7 @@ func (n *node) step(peer *node, s *side, f crdtsync.Frame, by Step) {
 }
 
 // take commits offered changes, and with them the transaction of the step.
-func (n *node) take(peer *node, offers []crdtsync.Offered, by Step) {
+func (n *node) take(peer *node, offers []crdtsync.Offered, position uint64, by Step) {
 	if n.world.bugs.forces() {
 		for _, o := range offers {
 			if n.running() {
@@ -277,7 +280,7 @@ func (n *node) take(peer *node, offers []crdtsync.Offered, by Step) {
 		}
 		return
 	}
-	b := &batch{node: n, from: peer, offers: offers}
+	b := &batch{node: n, from: peer, offers: offers, position: position}
 	if len(by.Ops) > 0 {
 		n.world.coverage[FaultBatch]++
 		b.write, b.space = by.Ops, by.Space
@@ -289,6 +292,7 @@ func (n *node) take(peer *node, offers []crdtsync.Offered, by Step) {
 func (n *node) follow(peer *node, r crdtsync.Ready) {
 	w := n.world
 	n.send(peer, r.Send)
+	n.meet(peer, r.Meetings...)
 	for _, space := range r.Diverged {
 		w.violate(Convergence, "%s and %s have applied the same changes of %s and hold different cells", n.name(), peer.name(), space)
 	}

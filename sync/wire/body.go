@@ -47,14 +47,18 @@ func bodyOf(f crdtsync.Frame) (Type, body) {
 		return TypeQueued, &queued{f.Place}
 	case *crdtsync.Subscribe:
 		return TypeSubscribe, &subscribe{f.Space, appendVector(f.Vector), appendKnown(f.Known)}
+	case *crdtsync.Resume:
+		return TypeResume, &resume{f.Space, f.Cursor.Position, f.Cursor.Print}
+	case *crdtsync.Rewind:
+		return TypeRewind, &rewind{f.Space}
 	case *crdtsync.Subscribed:
 		return TypeSubscribed, &subscribed{f.Space, f.Changes, appendKnown(f.Known)}
 	case *crdtsync.Frontier:
 		return TypeFrontier, &frontier{f.Space, f.Applied.Bytes(), f.Cells.Bytes(), f.Changes, f.Unread}
 	case *crdtsync.Changes:
-		return TypeChanges, &changes{f.Space, f.Changes}
+		return TypeChanges, &changes{f.Space, f.Changes, f.Position}
 	case *crdtsync.Ack:
-		return TypeAck, &ack{f.Space, appendVector(merge.VectorOf(f.Heads...))}
+		return TypeAck, &ack{f.Space, appendVector(merge.VectorOf(f.Heads...)), f.Position}
 	case *crdtsync.Nack:
 		return TypeNack, &nack{f.Space, appendDot(f.Dot), f.Code, cut(f.Reason), f.Class, cut(f.Hint)}
 	}
@@ -80,6 +84,10 @@ func newBody(t Type) linkBody {
 		return &queued{}
 	case TypeSubscribe:
 		return &subscribe{}
+	case TypeResume:
+		return &resume{}
+	case TypeRewind:
+		return &rewind{}
 	case TypeSubscribed:
 		return &subscribed{}
 	case TypeFrontier:
@@ -177,6 +185,25 @@ func (b *subscribe) frame() crdtsync.Frame {
 	return &crdtsync.Subscribe{Space: b.Space, Vector: checkedVector(b.Vector), Known: known}
 }
 
+type resume struct {
+	Space    string `cbor:"1,keyasint"`
+	Position uint64 `cbor:"2,keyasint"`
+	Print    uint64 `cbor:"3,keyasint"`
+}
+
+func (b *resume) check() error { return checkSpace(b.Space) }
+
+func (b *resume) frame() crdtsync.Frame {
+	return &crdtsync.Resume{Space: b.Space, Cursor: crdtsync.Cursor{Position: b.Position, Print: b.Print}}
+}
+
+type rewind struct {
+	Space string `cbor:"1,keyasint"`
+}
+
+func (b *rewind) check() error          { return checkSpace(b.Space) }
+func (b *rewind) frame() crdtsync.Frame { return &crdtsync.Rewind{Space: b.Space} }
+
 type subscribed struct {
 	Space   string   `cbor:"1,keyasint"`
 	Changes uint64   `cbor:"2,keyasint"`
@@ -219,6 +246,8 @@ func (b *frontier) frame() crdtsync.Frame {
 type changes struct {
 	Space   string   `cbor:"1,keyasint"`
 	Changes [][]byte `cbor:"2,keyasint"`
+
+	Position uint64 `cbor:"3,keyasint"`
 }
 
 func (b *changes) check() error {
@@ -229,12 +258,14 @@ func (b *changes) check() error {
 }
 
 func (b *changes) frame() crdtsync.Frame {
-	return &crdtsync.Changes{Space: b.Space, Changes: b.Changes}
+	return &crdtsync.Changes{Space: b.Space, Changes: b.Changes, Position: b.Position}
 }
 
 type ack struct {
 	Space string `cbor:"1,keyasint"`
 	Heads []byte `cbor:"2,keyasint"`
+
+	Position uint64 `cbor:"3,keyasint"`
 }
 
 func (b *ack) check() error {
@@ -243,7 +274,7 @@ func (b *ack) check() error {
 }
 
 func (b *ack) frame() crdtsync.Frame {
-	return &crdtsync.Ack{Space: b.Space, Heads: checkedVector(b.Heads).Sorted()}
+	return &crdtsync.Ack{Space: b.Space, Heads: checkedVector(b.Heads).Sorted(), Position: b.Position}
 }
 
 type nack struct {

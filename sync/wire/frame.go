@@ -36,8 +36,10 @@ const (
 	TypeSubscribe  Type = 16 // body: 1 space, 2 vector, 3 known heads
 	TypeSubscribed Type = 17 // body: 1 space, 2 number of changes, 3 known heads
 	TypeFrontier   Type = 18 // body: 1 space, 2 and 3 fingerprints, 4 changes, 5 unread
-	TypeChanges    Type = 32 // body: 1 space, 2 changes
-	TypeAck        Type = 33 // body: 1 space, 2 heads as a vector
+	TypeResume     Type = 19 // body: 1 space, 2 position, 3 print
+	TypeRewind     Type = 20 // body: 1 space
+	TypeChanges    Type = 32 // body: 1 space, 2 changes, 3 position
+	TypeAck        Type = 33 // body: 1 space, 2 heads as a vector, 3 position
 	TypeNack       Type = 34 // body: 1 space, 2 dot, 3 code, 4 reason, 5 class, 6 hint
 
 	TypeAuth        Type = 6  // body: 1 scheme, 2 credential
@@ -57,6 +59,7 @@ var typeNames = map[Type]string{
 	TypeHello: "HELLO", TypeWelcome: "WELCOME", TypeGoodbye: "GOODBYE", TypePing: "PING", TypePong: "PONG",
 	TypeGoaway: "GOAWAY", TypeQueued: "QUEUED",
 	TypeSubscribe: "SUBSCRIBE", TypeSubscribed: "SUBSCRIBED", TypeFrontier: "FRONTIER",
+	TypeResume: "RESUME", TypeRewind: "REWIND",
 	TypeChanges: "CHANGES", TypeAck: "ACK", TypeNack: "NACK",
 	TypeAuth: "AUTH", TypeAuthUpdate: "AUTH_UPDATE", TypeExplain: "EXPLAIN", TypeExplained: "EXPLAINED",
 	TypeUnsubscribe: "UNSUBSCRIBE", TypeRevoked: "REVOKED", TypeNeed: "NEED", TypeCredit: "CREDIT",
