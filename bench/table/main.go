@@ -33,7 +33,7 @@ var (
 )
 
 func main() {
-	only := flag.String("only", "", "the part to measure: general, orset, lwwmap or exchange")
+	only := flag.String("only", "", "the part to measure: general, orset, lwwmap, exchange or stress (not part of the rest: it takes minutes)")
 	n := flag.Int("n", 1_000_000, "elements of a large set")
 	flag.Parse()
 	fmt.Printf("%s %s/%s, %d CPUs\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
@@ -45,6 +45,9 @@ func main() {
 	}
 	if *only == "" || *only == "lwwmap" {
 		lwwmapGoals(100_000)
+	}
+	if *only == "stress" {
+		stressGoals(*n)
 	}
 	if *only == "" || *only == "exchange" {
 		exchangeGoals()

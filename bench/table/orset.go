@@ -21,6 +21,7 @@ func orsetGoals(n int) {
 	w := newWorkload(n)
 	w.changes()
 	w.sizes()
+	w.spread()
 	w.memory()
 	w.snapshots()
 }

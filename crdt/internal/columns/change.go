@@ -41,7 +41,7 @@ func (t *Table) Drop(origin merge.Origin, k *Key) (c Change) {
 
 // clear takes all dots off a record and adds them to what c supersedes.
 func (t *Table) clear(at uint32, c *Change) {
-	d := t.records.dot(at)
+	d := t.dotAt(at)
 	if d == 0 {
 		return
 	}
@@ -105,12 +105,11 @@ func (t *Table) kill(d, by merge.Dot) bool {
 	if !ok {
 		return false
 	}
-	at, live := t.locate(p)
-	if live {
-		t.remember(by, d)
-		t.detach(at, p)
+	if !t.take(p) {
+		return false
 	}
-	return live
+	t.remember(by, d)
+	return true
 }
 
 // holds reports whether d is live.

@@ -19,6 +19,8 @@
 //   - Per origin, pages of 64 sequence numbers say which of them are live and in
 //     which records, without a list while these ascend evenly.
 //
-// A removed key stays where it is, without a dot, until half of the records are
-// dead; then the table is rewritten.
+// A removal touches the page of a dot alone, which is near at hand, and not the
+// record, which is not: the record keeps the dot, and whoever reads it asks the
+// page. A removed key stays where it is until half of the records are dead; then
+// the table is rewritten.
 package columns

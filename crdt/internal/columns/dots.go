@@ -166,10 +166,22 @@ func (t *Table) dot(p packed) merge.Dot {
 	return merge.Dot{Origin: t.origins[p.origin()].id, Seq: p.seq()}
 }
 
+// dotAt returns the dot of a record, 0 if it has none, or the list of its dots.
+func (t *Table) dotAt(at uint32) packed { return t.living(t.records.dot(at)) }
+
+// living returns what stands in a record in place of its dot, or 0 if that is a
+// dot that the record has no more.
+func (t *Table) living(p packed) packed {
+	if p != 0 && !p.isList() && !t.lives(p) {
+		return 0
+	}
+	return p
+}
+
 // dotsOf yields the dots of a record, in no particular order.
 func (t *Table) dotsOf(at uint32) iter.Seq[packed] {
 	return func(yield func(packed) bool) {
-		p := t.records.dot(at)
+		p := t.dotAt(at)
 		if !p.isList() {
 			if p != 0 {
 				yield(p)
@@ -187,7 +199,7 @@ func (t *Table) dotsOf(at uint32) iter.Seq[packed] {
 
 // has reports whether p is a dot of the record.
 func (t *Table) has(at uint32, p packed) bool {
-	d := t.records.dot(at)
+	d := t.dotAt(at)
 	if !d.isList() {
 		return d == p
 	}
@@ -213,7 +225,8 @@ func (t *Table) Dots(at uint32) []merge.Dot {
 
 // attach makes p, which is in no record, a dot of the record.
 func (t *Table) attach(at uint32, p packed) {
-	switch d := t.records.dot(at); {
+	d := t.dotAt(at)
+	switch {
 	case d == 0:
 		t.records.setDot(at, p)
 		t.live++
@@ -221,21 +234,47 @@ func (t *Table) attach(at uint32, p packed) {
 		t.records.setDot(at, pack(listOrigin, uint64(t.lists.push(p, uint32(d.seq())))))
 	default:
 		t.records.setDot(at, pack(listOrigin, uint64(t.lists.push(p, t.lists.push(d, 0)))))
+		t.share(d, true)
 	}
 	t.dots++
-	t.settle(p, at)
+	t.settle(p, at, d != 0)
+}
+
+// take takes p off its record, if it is live. A record without a dot keeps what
+// was its last: to look at its page is cheaper than to look at the record.
+func (t *Table) take(p packed) (live bool) {
+	if p.origin() < listOrigin {
+		s := &t.origins[p.origin()]
+		if g := s.page(p.seq()); g != nil && g.several>>(p.seq()%pageSize)&1 == 0 {
+			if !g.lives(p.seq()) {
+				return false
+			}
+			t.live--
+			t.dots--
+			t.unsettle(p)
+			return true
+		}
+	}
+	at, live := t.locate(p)
+	if live {
+		t.detach(at, p)
+	}
+	return live
 }
 
 // detach takes the dot p off the record that has it.
 func (t *Table) detach(at uint32, p packed) {
 	if d := t.records.dot(at); !d.isList() {
-		t.records.setDot(at, 0)
+		if p.origin() == wideOrigin {
+			t.records.setDot(at, 0)
+		}
 		t.live--
 	} else {
 		list := t.lists.remove(uint32(d.seq()), p)
 		if r := t.lists.rows[list-1]; r.next == 0 {
 			t.lists.remove(list, r.dot)
 			t.records.setDot(at, r.dot)
+			t.share(r.dot, false)
 		} else {
 			t.records.setDot(at, pack(listOrigin, uint64(list)))
 		}

@@ -92,7 +92,7 @@ func (e *Encoding) keys() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		if e.order == nil {
 			for _, record := range e.t.records.all() {
-				if dotOf(record) != 0 && !yield(keyOf(record)) {
+				if e.t.living(dotOf(record)) != 0 && !yield(keyOf(record)) {
 					return
 				}
 			}

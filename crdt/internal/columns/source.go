@@ -29,12 +29,34 @@ type page struct {
 	each         *[pageSize]uint32 // nil while records ascend evenly
 	start, apart uint32            // then where that of the first number would be, and how far apart they are
 	set          uint64            // the numbers that are live, a bit each
+	several      uint64            // those of them whose record has other dots too
+}
+
+// lives reports whether a number is live.
+func (g *page) lives(seq uint64) bool { return g.set>>(seq%pageSize)&1 == 1 }
+
+// drop makes a number dead.
+func (g *page) drop(seq uint64) {
+	bit := uint64(1) << (seq % pageSize)
+	g.set &^= bit
+	g.several &^= bit
+	if g.set == 0 {
+		*g = page{}
+	}
+}
+
+// share notes whether the record of a number has other dots too.
+func (g *page) share(seq uint64, several bool) {
+	bit := uint64(1) << (seq % pageSize)
+	if g.several &^= bit; several {
+		g.several |= bit
+	}
 }
 
 // record returns the record of a number, if it is live.
 func (g *page) record(seq uint64) (at uint32, ok bool) {
 	i := uint32(seq % pageSize)
-	if g.set>>i&1 == 0 {
+	if !g.lives(seq) {
 		return 0, false
 	}
 	if g.each != nil {
@@ -83,8 +105,8 @@ func (s *source) page(seq uint64) *page {
 	return nil
 }
 
-// settle notes that the dot p is in the record.
-func (t *Table) settle(p packed, at uint32) {
+// settle notes that the dot p is in the record, which has several or only it.
+func (t *Table) settle(p packed, at uint32, several bool) {
 	if p.origin() < listOrigin {
 		s := &t.origins[p.origin()]
 		if g := s.page(p.seq()); g != nil || t.reach(s, p.seq()>>pageBits) {
@@ -92,6 +114,7 @@ func (t *Table) settle(p packed, at uint32) {
 				s.inUse++
 			}
 			g.put(p.seq(), at)
+			g.share(p.seq(), several)
 			return
 		}
 		s.far++
@@ -115,8 +138,7 @@ func (t *Table) unsettle(p packed) {
 	} else {
 		s := &t.origins[p.origin()]
 		if g := s.page(p.seq()); g != nil {
-			if g.set &^= 1 << (p.seq() % pageSize); g.set == 0 {
-				*g = page{}
+			if g.drop(p.seq()); g.set == 0 {
 				s.inUse--
 			}
 			return
@@ -124,6 +146,27 @@ func (t *Table) unsettle(p packed) {
 		s.far--
 	}
 	delete(t.far, p)
+}
+
+// lives reports whether p, which stands in a record, is a dot of it still.
+func (t *Table) lives(p packed) bool {
+	if p.origin() == wideOrigin {
+		return true // or its record would have forgotten it
+	}
+	if g := t.origins[p.origin()].page(p.seq()); g != nil {
+		return g.lives(p.seq())
+	}
+	_, ok := t.far[p]
+	return ok
+}
+
+// share notes whether the record of p has other dots too.
+func (t *Table) share(p packed, several bool) {
+	if p.origin() < listOrigin {
+		if g := t.origins[p.origin()].page(p.seq()); g != nil {
+			g.share(p.seq(), several)
+		}
+	}
 }
 
 // locate returns the record of p, if it is live.
@@ -201,6 +244,7 @@ func (t *Table) gather(s *source, number uint64) {
 		if at, ok := t.far[p]; ok {
 			delete(t.far, p)
 			g.put(p.seq(), at)
+			g.share(p.seq(), t.records.dot(at).isList())
 			s.far--
 		}
 	}

@@ -84,7 +84,7 @@ func (t *Table) search(k *Key, tag uint32) (at uint32, ok bool) {
 // change.
 func (t *Table) Find(k *Key) (at uint32, ok bool) {
 	at, ok = t.search(k, k.tag(t.seed))
-	return at, ok && t.records.dot(at) != 0
+	return at, ok && t.dotAt(at) != 0
 }
 
 // record returns the record of a key, a new one without a dot if it has none.
@@ -112,7 +112,7 @@ func (t *Table) All() iter.Seq2[uint32, []byte] {
 	return func(yield func(uint32, []byte) bool) {
 		then := records{chunks: slices.Clone(t.records.chunks)}
 		for at, record := range then.all() {
-			if dotOf(record) != 0 && !yield(at, keyOf(record)) {
+			if t.living(dotOf(record)) != 0 && !yield(at, keyOf(record)) {
 				return
 			}
 		}

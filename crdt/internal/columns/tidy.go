@@ -23,6 +23,7 @@ func (t *Table) rewrite() {
 	for i := range t.origins {
 		t.origins[i] = source{id: t.origins[i].id}
 	}
+	t.index.resize(room(t.live))
 	if _, ok := old.inOrder(old.ranks()); ok {
 		for at := range old.records.all() {
 			t.copyRecord(&old, at)
@@ -32,32 +33,24 @@ func (t *Table) rewrite() {
 			t.copyRecord(&old, o.at)
 		}
 	}
-	t.index.resize(room(t.live))
-	for i := range old.index.buckets {
-		for _, e := range old.index.buckets[i] {
-			if e == 0 {
-				continue
-			}
-			if tag, at := split(e); old.records.dot(at) != 0 {
-				t.index.put(entryOf(tag, uint32(old.records.dot(at)-1)))
-			}
-		}
-	}
 }
 
-// copyRecord copies a record with a dot from what the table was before, and
-// leaves there, in place of the dot, where it is now, plus one.
+// copyRecord copies a record, if it has a dot, from what the table was before.
 func (t *Table) copyRecord(old *Table, at uint32) {
-	d := old.records.dot(at)
+	d := old.dotAt(at)
 	if d == 0 {
 		return
 	}
 	k := Raw(old.records.key(at))
 	now := t.records.add(&k)
+	t.index.put(entryOf(k.tag(t.seed), now))
 	t.records.setDot(now, d)
-	old.records.setDot(at, packed(now)+1)
-	for p := range t.dotsOf(now) {
-		t.settle(p, now)
+	if !d.isList() {
+		t.settle(d, now, false)
+		return
+	}
+	for p := range old.dotsOf(at) {
+		t.settle(p, now, true)
 	}
 }
 
@@ -69,7 +62,7 @@ func (t *Table) inOrder(ranks []uint32) (live []stretch, ok bool) {
 	}
 	last, s := packed(0), stretch{}
 	for _, record := range t.records.all() {
-		p := dotOf(record)
+		p := t.living(dotOf(record))
 		switch {
 		case p == 0:
 		case last != 0 && p == last+1:
