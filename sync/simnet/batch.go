@@ -20,6 +20,7 @@ type batch struct {
 	position uint64
 	write    []Op // of the local transaction
 	space    int  // of the local transaction
+	client   string
 
 	tx       store.Tx
 	stages   []*crdtsync.Stage // by space, nil for one that is not touched
@@ -236,8 +237,7 @@ func (b *batch) acknowledge() {
 	n := b.node
 	if b.own != nil {
 		n.world.histories[b.space].byDot[b.own.Dot].acked = true
-		n.sessions[b.space].wrote.Raise(b.own.Dot)
-		n.read(b.space)
+		b.tellClient()
 	}
 	if b.from == nil {
 		return

@@ -34,6 +34,9 @@ const (
 	SeenFuture
 	SeenUnread
 	SeenTie
+	SeenMoved
+	SeenTurnedAway
+	SeenSessionLost
 	SeenMeeting
 	SeenResume
 	SeenRewind
@@ -47,7 +50,8 @@ var faultNames = [numFaults]string{
 	"pauses", "crashes between events", "crashes before a commit, with unsynced data lost", "crashes after a commit", "crashes after an acknowledgement", "crashes between two peers",
 	"backups restored", "stores copied to another node", "nodes retired for new ones", "commits on a full disk", "clock jumps ahead", "clock jumps back", "commits shared with a peer's changes",
 	"duplicates offered", "early changes", "early changes without room", "changes from the future", "ops of unknown kinds",
-	"equal stamps", "cursors noted with their changes", "links resumed from a cursor", "cursors that the peer did not know", "heartbeats to level out, at most",
+	"equal stamps", "visits of clients that move", "clients turned away", "sessions whose reads or writes are lost",
+	"cursors noted with their changes", "links resumed from a cursor", "cursors that the peer did not know", "heartbeats to level out, at most",
 }
 
 // String names the fault.

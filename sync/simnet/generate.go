@@ -24,6 +24,7 @@ func newGenerator(w *world) *generator {
 	g.add(1000, g.deliver)
 	g.add(10*k.Write, g.write)
 	g.add(10*k.Tick, g.tick)
+	g.add(10*k.Visit, g.visit)
 	g.add(60, g.connect)
 	// Faults are given per mille of steps; the weights above sum up to about
 	// 1,700.
@@ -180,6 +181,16 @@ func (g *generator) write() (Step, bool) {
 	s.Space, s.Ops = g.transaction(n)
 	s.Crash = g.crashInside()
 	return s, true
+}
+
+// visit draws a client that moves and a node, to read at or to write.
+func (g *generator) visit() (Step, bool) {
+	s := g.machine(Call)
+	s.Nth = g.r.IntN(g.w.knobs.Clients)
+	if s.Space = g.r.IntN(g.w.knobs.Spaces); g.r.IntN(2) == 0 {
+		s.Space, s.Ops = g.transaction(g.w.nodes[s.Node])
+	}
+	return s, g.w.nodes[s.Node].running()
 }
 
 // transaction draws a space and what to do in it.

@@ -81,6 +81,8 @@ type history struct {
 	byDot   map[merge.Dot]*record
 	touches map[thing][]touch
 	things  []thing // keys of touches, in order of first use
+
+	sessions SessionChecker
 }
 
 // A thing is what the specification speaks about: an element of a set, or an

@@ -48,6 +48,8 @@ type Knobs struct {
 	Flight  int // data frames in flight per direction before a sender waits
 
 	Write, Tick int // weights of transactions and heartbeats against 100 for deliveries
+	Visit       int // the same of visits by clients that move between nodes
+	Clients     int // that move
 	Batch       int // percent of deliveries that share a commit with a transaction
 
 	// Per mille of steps.
@@ -79,6 +81,7 @@ func drawKnobs(r *rand.Rand) Knobs {
 	}
 	k.drawNetwork(r)
 	k.drawMachines(r)
+	maybe(r, 2, func() { k.Clients, k.Visit = 1+r.IntN(3), 3+r.IntN(20) })
 	for range kindNames {
 		k.Kinds = append(k.Kinds, r.IntN(4))
 	}
@@ -153,6 +156,7 @@ func (k Knobs) numbers() []knob {
 		{"loss %", int64(k.Loss)},
 		{"dup %", int64(k.Dup)},
 		{"reorder %", int64(k.Reorder)},
+		{"clients", int64(k.Clients)},
 		{"room", int64(k.Room)},
 		{"slow %", int64(k.Slow)},
 		{"batch %", int64(k.Batch)},

@@ -125,7 +125,8 @@ func (n *node) replace(by *backup, what string) {
 		for _, r := range h.records {
 			r.lost = r.lost || !w.heldBySomebody(i, r)
 		}
-		n.sessions[i].forget()
+		h.sessions.Forget(n.name())
+		w.forgetLost(i)
 	}
 	w.tell(n, "%s", what)
 	n.start()

@@ -140,7 +140,8 @@ func (b *batch) hurry() {
 		return
 	}
 	if bugs.ackFirst {
-		n.sessions[b.space].wrote.Raise(b.own.Dot)
+		n.world.tell(n, "tells client %s that %s is durable", b.client, n.world.label(b.own.Dot))
+		n.visit(b.space, b.client, b.own.Dot)
 	}
 	for id, s := range n.sides {
 		if bugs.sendFirst && s != nil {

@@ -21,7 +21,7 @@ type bugs struct {
 	// In the order of what is made durable and what is said.
 	ackFirst, sendFirst, sayFirst, tornCommit, keepPrint bool
 	// In what is sent, and in the machine.
-	sendRemovalsOnce, askOnce, keepOrigin, mapOrder bool
+	sendRemovalsOnce, askOnce, keepOrigin, mapOrder, admitReads, admitWrites bool
 	// In cursors.
 	cursorFirst, bareCursor bool
 }
@@ -95,6 +95,8 @@ func driverMutants() []*Mutant {
 		{"restored-under-old-origin", "a restored backup goes on under its old origin", bugs{keepOrigin: true}},
 		{"cursor-before-data", "the cursor of changes is durable before they are", bugs{cursorFirst: true}},
 		{"position-reused", "a cursor is a number, which a node that was restored reaches a second time", bugs{bareCursor: true}},
+		{"session-forgets-reads", "a node serves a client that has read more elsewhere", bugs{admitReads: true}},
+		{"session-forgets-writes", "a node serves a client that has written more elsewhere", bugs{admitWrites: true}},
 		{"map-order", "the order of a map's iteration reaches the network", bugs{mapOrder: true}},
 	}
 }

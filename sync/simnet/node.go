@@ -33,12 +33,11 @@ type node struct {
 	paused bool
 	full   bool // the disk
 
-	kinds    crdt.Kinds
-	spaces   []*crdtsync.Space // by number; nil for one the node has not met
-	sides    []*side           // by peer; nil for none
-	applied  []holding         // by space: what the simulator has seen it commit
-	sessions []session         // by space: its one client's
-	judged   []bool            // by space: nothing there has changed since
+	kinds   crdt.Kinds
+	spaces  []*crdtsync.Space // by number; nil for one the node has not met
+	sides   []*side           // by peer; nil for none
+	applied []holding         // by space: what the simulator has seen it commit
+	judged  []bool            // by space: nothing there has changed since
 
 	removals []merge.Dot       // that a mutant has sent
 	trusted  []crdtsync.Cursor // that a mutant noted too early
@@ -54,14 +53,10 @@ func newNode(w *world, id int) *node {
 	n := &node{
 		world: w, id: id, disk: &memstore.Disk{}, kinds: w.bugs.wrap(crdt.Builtin()),
 		spaces: make([]*crdtsync.Space, w.knobs.Spaces), sides: make([]*side, w.knobs.Nodes),
-		applied: make([]holding, w.knobs.Spaces), sessions: make([]session, w.knobs.Spaces),
-		judged: make([]bool, w.knobs.Spaces),
+		applied: make([]holding, w.knobs.Spaces), judged: make([]bool, w.knobs.Spaces),
 	}
 	if w.knobs.Older && id == w.knobs.Nodes-1 {
 		delete(n.kinds, w.unknownKind())
-	}
-	for i := range n.sessions {
-		n.sessions[i].forget()
 	}
 	return n
 }
@@ -283,7 +278,7 @@ func (n *node) take(peer *node, offers []crdtsync.Offered, position uint64, by S
 	b := &batch{node: n, from: peer, offers: offers, position: position}
 	if len(by.Ops) > 0 {
 		n.world.coverage[FaultBatch]++
-		b.write, b.space = by.Ops, by.Space
+		b.write, b.space, b.client = by.Ops, by.Space, n.name()
 	}
 	b.commit(by.Crash)
 }
@@ -366,12 +361,12 @@ func (n *node) pumpTo(id int) {
 	}
 }
 
-// write runs a local transaction.
-func (n *node) write(s Step) {
+// write runs a local transaction of a client.
+func (n *node) write(s Step, client string) {
 	if !n.running() || s.Space >= len(n.spaces) {
 		return
 	}
-	b := &batch{node: n, write: s.Ops, space: s.Space}
+	b := &batch{node: n, write: s.Ops, space: s.Space, client: client}
 	b.commit(s.Crash)
 	n.pump()
 }

@@ -28,7 +28,7 @@ const (
 	Fingerprints Oracle = "fingerprints"
 	// Vectors: the vector of a node contains exactly what it has applied.
 	Vectors Oracle = "vectors"
-	// Sessions: a client reads what it wrote and read before.
+	// Sessions: clients that move between nodes have every [Guarantee].
 	Sessions Oracle = "sessions"
 	// CausalOrder: a change applies once, after all that its author had seen.
 	CausalOrder Oracle = "causal order"
@@ -53,23 +53,6 @@ const (
 	// Determinism: the same seed gives the same run.
 	Determinism Oracle = "determinism"
 )
-
-// A session is what the one client of a node remembers of a space.
-type session struct{ read, wrote *merge.VersionVector }
-
-func (s *session) forget() { *s = session{&merge.VersionVector{}, &merge.VersionVector{}} }
-
-// read lets the node's client read a space.
-func (n *node) read(space int) {
-	s, now := &n.sessions[space], n.Vector(n.world.spaces[space])
-	switch {
-	case !now.Covers(s.wrote):
-		n.world.violate(Sessions, "the client of %s does not read what it wrote in %s (read-your-writes)", n.name(), n.world.spaces[space])
-	case !now.Covers(s.read):
-		n.world.violate(Sessions, "the client of %s reads less of %s than before (monotonic reads)", n.name(), n.world.spaces[space])
-	}
-	s.read = now
-}
 
 // committed records the changes of a space that a batch has made durable, in
 // the order in which they were applied.
@@ -108,6 +91,7 @@ func (n *node) recordOwn(space int, c *crdtsync.Change, ops []Op) {
 		w.violate(Stamps, "%s has seen %s and is stamped %v, not after its %v", label, seen.label, c.Time, seen.time)
 	}
 	n.applied[space].add(h.add(c, label, ops, n.applied[space].bitset.clone()))
+	h.sessions.Made(c.Dot, n.Vector(w.spaces[space]))
 }
 
 func (n *node) recordApplied(space int, c *crdtsync.Change) {

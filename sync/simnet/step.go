@@ -5,7 +5,8 @@ type Verb uint8
 
 // The verbs. Node acts; where two are concerned, Peer is the other.
 const (
-	Write    Verb = iota // Node runs a transaction
+	Write    Verb = iota // Node runs a transaction of its own client
+	Call                 // the Nth of the clients that move reads at Node, and writes if there are Ops
 	Deliver              // Node receives the Nth frame in flight from Peer
 	Repeat               // as Deliver, and the frame stays in flight
 	Drop                 // that frame is lost

@@ -116,7 +116,9 @@ func (w *world) do(s Step) {
 func (w *world) act(s Step, n, peer *node) {
 	switch s.Do {
 	case Write:
-		n.write(s)
+		n.write(s, n.name())
+	case Call:
+		n.serve(s)
 	case Deliver, Repeat, Drop:
 		n.receive(peer, s)
 	case Tick:
