@@ -3,6 +3,7 @@ package sync
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/joinery-crdt/joinery/hlc"
 	"github.com/joinery-crdt/joinery/merge"
@@ -77,8 +78,11 @@ func restored(c *Change) error {
 }
 
 func future(c *Change, limit hlc.Timestamp) error {
-	return &RefusedError{c.Dot, ErrFuture, fmt.Sprintf("stamped %v, accepted are stamps up to %v; check the clocks of both devices", c.Time.Time(), limit.Time())}
+	return &RefusedError{c.Dot, ErrFuture, fmt.Sprintf("stamped %s, %v beyond the %s that is accepted; check the clocks of both devices",
+		stamp(c.Time), c.Time.Time().Sub(limit.Time()).Round(time.Second), stamp(limit))}
 }
+
+func stamp(t hlc.Timestamp) string { return t.Time().UTC().Format(time.RFC3339) }
 
 func rejected(c *Change, err error) error {
 	return &RefusedError{c.Dot, ErrRejected, err.Error()}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/joinery-crdt/joinery/merge"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
+	"github.com/joinery-crdt/joinery/sync/node/internal/pace"
 	"github.com/joinery-crdt/joinery/sync/wire"
 )
 
@@ -26,11 +27,13 @@ const lastWords = time.Second
 
 // peerLink drives one link over one connection: a goroutine reads, one writes.
 type peerLink struct {
-	node *Node
-	conn wire.Conn
-	peer *peer
-	wake chan struct{} // the writer has something to do
-	took chan struct{} // the writer has taken what was in line
+	node  *Node
+	conn  wire.Conn
+	peer  *peer
+	wake  chan struct{} // the writer has something to do
+	took  chan struct{} // the writer has taken what was in line
+	ended chan struct{} // closed when all is over
+	vitals
 
 	mu      sync.Mutex // guards what follows
 	core    *crdtsync.Link
@@ -41,8 +44,12 @@ type peerLink struct {
 }
 
 // Serve runs a link over a connection that a peer has opened, until it ends,
-// and returns why. It closes the connection.
+// and returns why. It closes the connection. When too many connect at once, or
+// the node drains, it tells the peer when to come again instead.
 func (n *Node) Serve(ctx context.Context, conn wire.Conn) error {
+	if away := n.admission.handshake(); away != nil && n.ctx.Err() == nil {
+		return sendAway(ctx, conn, away)
+	}
 	p := n.addPeer("inbound")
 	err := n.runLink(ctx, conn, p)
 	n.forget(p)
@@ -55,7 +62,7 @@ func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 	defer cancel()
 	l := &peerLink{
 		node: n, conn: conn, peer: p, wake: make(chan struct{}, 1), took: make(chan struct{}, 1),
-		cancel: cancel, room: maxControl,
+		ended: make(chan struct{}), cancel: cancel, room: maxControl, vitals: vitals{detector: pace.NewDetector(n.cfg.Heartbeat, time.Now())},
 		core: crdtsync.NewLink(crdtsync.LinkConfig{Origin: n.origin, Name: n.cfg.Name}, locals{n}),
 	}
 	if err := n.register(l); err != nil {
@@ -90,6 +97,8 @@ func (n *Node) register(l *peerLink) error {
 }
 
 func (n *Node) unregister(l *peerLink) {
+	defer close(l.ended)
+	n.admission.leave(l)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.links, l)
@@ -150,9 +159,13 @@ func (l *peerLink) readLoop(ctx context.Context) error {
 func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	l.mu.Lock()
 	r := l.core.Step(f)
+	if _, beat := f.(*crdtsync.Ping); beat {
+		l.detector.Heard(time.Now())
+	}
 	l.mu.Unlock()
 	l.note(f, r)
 	l.memberNews(f, r.Meetings)
+	l.noteBacklog(r)
 	if err := l.queue(r); err != nil {
 		return err
 	}
@@ -286,13 +299,14 @@ func (l *peerLink) write(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 	}
-	if cause != nil {
+	if cause != nil || l.lined.Load() {
 		return false, cause
 	}
 	l.mu.Lock()
 	f, err := l.core.Next()
 	l.mu.Unlock()
 	if f == nil || err != nil {
+		l.node.admission.leave(l)
 		return false, err
 	}
 	return true, l.send(ctx, f)
@@ -320,6 +334,8 @@ func (l *peerLink) send(ctx context.Context, f crdtsync.Frame) error {
 	if err != nil {
 		return err
 	}
+	l.began()
+	defer l.sent()
 	return l.conn.Send(ctx, b)
 }
 
@@ -335,6 +351,7 @@ func (l *peerLink) tickLoop(ctx context.Context) error {
 		l.mu.Lock()
 		r := l.core.Tick()
 		l.mu.Unlock()
+		_ = l.queue(l.repeatPlace())
 		if err := l.queue(r); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,6 +60,13 @@ type Config struct {
 	// Recheck is how long a peer is left alone at which trying again cannot
 	// help, 0 for 15 minutes. See [Node.Sync].
 	Recheck time.Duration
+	// MaxHandshakes is how many connections per second the node takes in; others
+	// are told when to come again. 0 for 200.
+	MaxHandshakes int
+	// MaxInitialSyncs is how many peers that lack more than 1,000 changes are
+	// sent them at a time; others wait in line and are told their place. 0 for
+	// 16.
+	MaxInitialSyncs int
 	// Random draws a duration from 0 to limit, all equally likely; nil for a
 	// generator that the runtime seeds. It must be safe for concurrent use.
 	Random func(limit time.Duration) time.Duration
@@ -87,6 +95,9 @@ func (c *Config) check() error {
 			return &ConfigError{d.field, fmt.Sprintf("is %v: use zero or a positive duration", d.value)}
 		}
 	}
+	if c.MaxHandshakes < 0 || c.MaxInitialSyncs < 0 {
+		return &ConfigError{"MaxHandshakes", "or MaxInitialSyncs is negative: use zero or a positive number"}
+	}
 	return nil
 }
 
@@ -100,6 +111,11 @@ func (c *Config) setDefaults() {
 	if c.MaxBackoff == 0 {
 		c.MaxBackoff = time.Minute
 	}
+	if c.MaxDrift == 0 {
+		c.MaxDrift = hlc.DefaultMaxDrift
+	}
+	c.MaxHandshakes = cmp.Or(c.MaxHandshakes, defaultHandshakes)
+	c.MaxInitialSyncs = cmp.Or(c.MaxInitialSyncs, defaultInitialSyncs)
 	if c.Recheck == 0 {
 		c.Recheck = defaultRecheck
 	}
@@ -124,6 +140,9 @@ type Node struct {
 	clock  *hlc.Clock
 	origin merge.Origin
 	log    *slog.Logger
+	// When the node was opened, by a clock that is never set and by the wall's.
+	opened, openedWall time.Time
+	admission          *admission
 
 	jobs   chan job
 	ctx    context.Context // ends when the node closes
@@ -159,6 +178,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		spaces: make(map[string]*Space), links: make(map[*peerLink]struct{}), peers: make(map[*peer]struct{}),
 		endpoints: make(map[string]*endpoint),
 	}
+	n.opened, n.openedWall, n.admission = time.Now(), cfg.Now(), newAdmission(&cfg)
 	if err := n.loadOrigin(ctx); err != nil {
 		return nil, err
 	}

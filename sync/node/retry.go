@@ -25,6 +25,9 @@ const (
 // errProbed: the endpoint's breaker is open and another attempt probes it.
 var errProbed = errors.New("node: another connection to this address is being tried first")
 
+// errDraining: the node shuts down.
+var errDraining = errors.New("node: shutting down")
+
 // Sync keeps the node connected to one peer until ctx ends or the node closes,
 // and returns why. While the peer cannot be reached it tries again after pauses
 // of random length, up to 0.5 s at first and Config.MaxBackoff later, and 0.5 s
@@ -63,10 +66,14 @@ func (n *Node) closedErr() error {
 // why there is no link any more.
 func (n *Node) attempt(ctx context.Context, d wire.Dialer, p *peer) error {
 	p.tried()
+	if n.admission.isDraining() {
+		p.heldBack(errDraining)
+		return errDraining
+	}
 	may := false
 	p.ends.with(func(b *pace.Breaker) { may = b.Try() })
 	if !may {
-		p.heldBack()
+		p.heldBack(errProbed)
 		return errProbed
 	}
 	conn, err := d.Dial(ctx)
@@ -85,11 +92,11 @@ func (p *peer) tried() {
 	}
 }
 
-// heldBack notes that the endpoint's breaker is open.
-func (p *peer) heldBack() {
+// heldBack notes why there was no attempt, unless there is a reason already.
+func (p *peer) heldBack(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lastErr = cmp.Or(p.lastErr, errProbed)
+	p.lastErr = cmp.Or(p.lastErr, err)
 }
 
 // outcome returns what an attempt that was of no use means for its endpoint.

@@ -44,9 +44,15 @@ type PeerStatus struct {
 	Failures int `json:"failures,omitempty"`
 	// Breaker says that it has failed so often that one attempt is made at a
 	// time, whoever wants to connect.
-	Breaker bool         `json:"breaker,omitempty"`
-	Next    time.Time    `json:"next,omitzero"` // next attempt
-	Spaces  []PeerSpaces `json:"spaces,omitempty"`
+	Breaker bool      `json:"breaker,omitempty"`
+	Next    time.Time `json:"next,omitzero"` // next attempt
+	// Phi is how strange the silence of a connected peer is: -log10 of the
+	// probability that its next heartbeat comes later than now.
+	Phi     float64 `json:"phi,omitempty"`
+	Suspect bool    `json:"suspect,omitempty"` // phi is 8 or more
+	// Place is the place in the queue of the peer, 0 for none.
+	Place  uint64       `json:"place,omitempty"`
+	Spaces []PeerSpaces `json:"spaces,omitempty"`
 }
 
 // A PeerSpaces is the state of one space between this node and a peer.
@@ -81,6 +87,15 @@ func (n *Node) Status() Status {
 		st.Problems = append(st.Problems, Problem{
 			Code: "store_unavailable", Cause: err.Error(),
 			Action: "make the store reachable again; meanwhile reads fail, and writes wait for it before they do; this node goes on by itself",
+		})
+	}
+	if p, ok := n.clockProblem(); ok {
+		st.Problems = append(st.Problems, p)
+	}
+	if n.admission.isDraining() {
+		st.Problems = append(st.Problems, Problem{
+			Code: "draining", Cause: "this node is shutting down and takes no connections",
+			Action: "none: start it again when it has ended",
 		})
 	}
 	for _, s := range spaces {
@@ -181,7 +196,7 @@ func (p *peer) addStatus(st *Status) {
 	switch {
 	case link != nil:
 		ps.State = "connecting"
-		link.addStatus(&ps)
+		st.Problems = append(st.Problems, link.addStatus(&ps)...)
 	case lastErr != nil && isFinal(lastErr):
 		ps.State = "refused"
 	case !ps.Next.IsZero():
@@ -202,15 +217,17 @@ func (p *peer) addStatus(st *Status) {
 	st.Peers = append(st.Peers, ps)
 }
 
-func (l *peerLink) addStatus(ps *PeerStatus) {
+func (l *peerLink) addStatus(ps *PeerStatus) []Problem {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	problems := l.addVitals(ps)
 	hello := l.core.Peer()
 	if hello == nil {
-		return
+		return problems
 	}
 	ps.State, ps.Name, ps.Origin = "connected", hello.Name, hello.Origin.String()
 	for _, s := range l.core.Report() {
 		ps.Spaces = append(ps.Spaces, PeerSpaces{s.Name, s.Missing, s.Level})
 	}
+	return problems
 }

@@ -75,7 +75,7 @@ func (a *app) watchStatus(cmd *cobra.Command) error {
 func withoutTimes(st v1.Status) v1.Status {
 	st.Peers = append([]node.PeerStatus{}, st.Peers...)
 	for i := range st.Peers {
-		st.Peers[i].Next = time.Time{}
+		st.Peers[i].Next, st.Peers[i].Phi = time.Time{}, 0
 	}
 	return st
 }

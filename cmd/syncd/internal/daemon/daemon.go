@@ -113,8 +113,9 @@ func (d *Daemon) Address() string { return "http://" + d.listener.Addr().String(
 // Node returns the daemon's node.
 func (d *Daemon) Node() *node.Node { return d.node }
 
-// Run answers requests until ctx ends, then lets those that run come to their
-// end, for a while, and closes everything.
+// Run answers requests until ctx ends, then tells each peer when to come again,
+// lets the requests that run come to their end, for a while, and closes
+// everything.
 func (d *Daemon) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- d.server.Serve(d.listener) }()
@@ -128,9 +129,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 }
 
 func (d *Daemon) shutDown() error {
-	d.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
+	if err := d.node.Drain(ctx); err != nil {
+		d.cfg.Logger.Warn("some peers did not take their leave", "code", "drain", "err", err)
+	}
+	d.stop()
 	if err := d.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("daemon: %w", err)
 	}
