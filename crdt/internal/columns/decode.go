@@ -26,9 +26,9 @@ func Read(r *varint.Reader, seen *merge.Context, check func(key []byte) error) (
 	if r.Err() != nil {
 		return nil, r.Err()
 	}
-	t.index.resize(room(n))
-	l.ats = make([]uint32, 0, n)
+	l.entries = make([]uint64, 0, n)
 	readShapes(&shapes, n, l.load)
+	l.enter()
 	l.attach(live)
 	l.readFurther()
 	if l.err != nil {
@@ -43,12 +43,29 @@ func Read(r *varint.Reader, seen *merge.Context, check func(key []byte) error) (
 
 // A loader fills a table.
 type loader struct {
-	t      *Table
-	r      *varint.Reader
-	check  func(key []byte) error
-	bodies []byte   // of the keys still to come
-	ats    []uint32 // the records of the keys that were
-	err    error    // of check
+	t       *Table
+	r       *varint.Reader
+	check   func(key []byte) error
+	bodies  []byte   // of the keys still to come
+	entries []uint64 // of the index, for the keys that were
+	err     error    // of check
+}
+
+// at returns the record of a key.
+func (l *loader) at(i int) uint32 {
+	_, at := split(l.entries[i])
+	return at
+}
+
+// enter makes the index.
+func (l *loader) enter() {
+	if l.r.Err() != nil || l.err != nil {
+		return
+	}
+	records := &l.t.records
+	if !l.t.index.fill(l.entries, func(a, b uint32) bool { return string(records.key(a)) == string(records.key(b)) }) {
+		l.r.Fail("a key twice")
+	}
 }
 
 // readLive reads the least dots of the keys and their number, which is at most
@@ -123,13 +140,8 @@ func (l *loader) load(shape uint64, n int) bool {
 }
 
 func (l *loader) insert(k *Key) bool {
-	tag := k.tag(l.t.seed)
-	if _, twice := l.t.search(k, tag); twice {
-		l.r.Fail("a key twice")
-		return false
-	}
-	at := l.t.insert(k, tag)
-	l.ats = append(l.ats, at)
+	at := l.t.records.add(k)
+	l.entries = append(l.entries, entryOf(k.tag(l.t.seed), at))
 	if l.check == nil {
 		if k.n == 0 || k.size() > MaxKey || !utf8.Valid(k.raw) {
 			l.r.Fail("a key that is not text")
@@ -150,12 +162,12 @@ func (l *loader) attach(live []stretch) {
 		return
 	}
 	l.reserve(live)
-	ats := l.ats
+	i := 0
 	for _, s := range live {
 		o := l.t.origins[s.rank].id
 		for seq := s.first; seq <= s.last; seq++ {
-			l.t.attach(ats[0], l.t.pack(merge.Dot{Origin: o, Seq: seq}))
-			ats = ats[1:]
+			l.t.attach(l.at(i), l.t.pack(merge.Dot{Origin: o, Seq: seq}))
+			i++
 		}
 	}
 }
@@ -185,21 +197,21 @@ func (l *loader) readFurther() {
 	at, last := uint64(0), merge.Dot{}
 	for range n {
 		gap, rank, seq := l.r.Uvarint(), l.r.Uvarint(), l.r.Uvarint()
-		if l.err != nil || gap >= uint64(len(l.ats))-at || rank >= uint64(len(l.t.origins)) {
+		if l.err != nil || gap >= uint64(len(l.entries))-at || rank >= uint64(len(l.t.origins)) {
 			l.r.Fail("a dot of a key or an origin that is not there")
 		}
 		if l.r.Err() != nil {
 			return
 		}
 		if at += gap; gap > 0 || last.Seq == 0 {
-			last = l.t.dot(l.t.records.dot(l.ats[at]))
+			last = l.t.dot(l.t.records.dot(l.at(int(at))))
 		}
 		d := merge.Dot{Origin: l.t.origins[rank].id, Seq: seq}
 		if d.Compare(last) <= 0 || !l.t.seen.Contains(d) || l.t.holds(d) {
 			l.r.Fail("a dot that is unseen, in two places or out of order")
 			return
 		}
-		l.t.attach(l.ats[at], l.t.pack(d))
+		l.t.attach(l.at(int(at)), l.t.pack(d))
 		last = d
 	}
 }

@@ -1,5 +1,7 @@
 package columns
 
+import "math/bits"
+
 // An index finds records by their tags. It is an open-addressing table of
 // buckets of one cache line: a search compares a whole bucket without a branch,
 // so that a processor can begin the next search before this one's memory is
@@ -68,6 +70,66 @@ func (x *index) resize(n int) {
 			}
 		}
 	}
+}
+
+// fill makes a table of the entries. same says whether the records of two with one
+// tag are of the same key; if it ever is, fill returns false. same is nil where
+// that cannot be.
+func (x *index) fill(entries []uint64, same func(a, b uint32) bool) bool {
+	x.buckets, x.used = make([]bucket, room(len(entries))), 0
+	for _, e := range byHome(entries) {
+		if same != nil && x.finds(e, same) {
+			return false
+		}
+		x.put(e)
+	}
+	return true
+}
+
+// finds reports whether there is an entry for the same key.
+func (x *index) finds(entry uint64, same func(a, b uint32) bool) bool {
+	tag, at := split(entry)
+	for i := x.home(tag); ; {
+		b := &x.buckets[i]
+		for found := b.match(tag); found != 0; found &= found - 1 {
+			if _, other := split(b[bits.TrailingZeros(found)]); same(at, other) {
+				return true
+			}
+		}
+		if !b.full() {
+			return false
+		}
+		i = x.after(i)
+	}
+}
+
+// homeBits is how much of a tag entries are ordered by, and fewEntries how many
+// are few enough for any order.
+const (
+	homeBits   = 8
+	fewEntries = 1 << 12
+)
+
+// byHome returns entries in an order in which those come together that belong
+// near to each other, so that filling a table looks at little memory at a time.
+func byHome(entries []uint64) []uint64 {
+	if len(entries) < fewEntries {
+		return entries
+	}
+	var from [1<<homeBits + 1]int
+	for _, e := range entries {
+		from[e>>(64-homeBits)+1]++
+	}
+	for i := range 1 << homeBits {
+		from[i+1] += from[i]
+	}
+	ordered := make([]uint64, len(entries))
+	for _, e := range entries {
+		home := e >> (64 - homeBits)
+		ordered[from[home]] = e
+		from[home]++
+	}
+	return ordered
 }
 
 // put stores an entry that is not there, for which there is room.

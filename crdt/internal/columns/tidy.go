@@ -23,35 +23,35 @@ func (t *Table) rewrite() {
 	for i := range t.origins {
 		t.origins[i] = source{id: t.origins[i].id}
 	}
-	t.index.resize(room(t.live))
+	entries := make([]uint64, 0, t.live)
 	if _, ok := old.inOrder(old.ranks()); ok {
 		for at := range old.records.all() {
-			t.copyRecord(&old, at)
+			if old.dotAt(at) != 0 {
+				entries = append(entries, t.copyRecord(&old, at))
+			}
 		}
 	} else {
 		for _, o := range old.order() {
-			t.copyRecord(&old, o.at)
+			entries = append(entries, t.copyRecord(&old, o.at))
 		}
 	}
+	t.index.fill(entries, nil)
 }
 
-// copyRecord copies a record, if it has a dot, from what the table was before.
-func (t *Table) copyRecord(old *Table, at uint32) {
-	d := old.dotAt(at)
-	if d == 0 {
-		return
-	}
-	k := Raw(old.records.key(at))
+// copyRecord copies a record with a dot from what the table was before, and
+// returns its entry in the index.
+func (t *Table) copyRecord(old *Table, at uint32) uint64 {
+	k, d := Raw(old.records.key(at)), old.records.dot(at)
 	now := t.records.add(&k)
-	t.index.put(entryOf(k.tag(t.seed), now))
 	t.records.setDot(now, d)
-	if !d.isList() {
+	if d.isList() {
+		for p := range old.dotsOf(at) {
+			t.settle(p, now, true)
+		}
+	} else {
 		t.settle(d, now, false)
-		return
 	}
-	for p := range old.dotsOf(at) {
-		t.settle(p, now, true)
-	}
+	return entryOf(k.tag(t.seed), now)
 }
 
 // inOrder returns the stretches of a table of which every key has one dot and
