@@ -44,7 +44,8 @@ const (
 	Liveness Oracle = "liveness"
 	// Awareness: at rest every link knows that both ends are level.
 	Awareness Oracle = "awareness"
-	// Bounds: waiting rooms and frames stay within their limits.
+	// Bounds: waiting rooms, frames and dependencies are no larger than they
+	// must be.
 	Bounds Oracle = "bounds"
 	// Protocol: no node says what another refuses, and no local write fails.
 	Protocol Oracle = "protocol"
@@ -72,8 +73,33 @@ func (n *node) committed(space int, b *batch) {
 			n.recordApplied(space, c)
 		}
 	}
-	if waiting, _ := n.spaces[space].Waiting(); waiting > n.world.knobs.Waiting {
-		n.world.violate(Bounds, "%s lets %d changes wait, the limit is %d", n.name(), waiting, n.world.knobs.Waiting)
+	n.checkWaiting(space)
+}
+
+// checkWaiting checks that what waits is within bounds, and waits for something.
+func (n *node) checkWaiting(space int) {
+	w := n.world
+	waiting, missing := n.spaces[space].Waiting()
+	if waiting > w.knobs.Waiting {
+		w.violate(Bounds, "%s lets %d changes wait, the limit is %d", n.name(), waiting, w.knobs.Waiting)
+	}
+	if waiting > 0 && missing.Seq == 0 {
+		w.violate(Bounds, "%s keeps %d changes that wait for nothing", n.name(), waiting)
+	}
+	if r := w.histories[space].byDot[missing]; r != nil && n.applied[space].has(r.id) {
+		w.violate(Bounds, "at %s changes wait for %s, which is applied", n.name(), r.label)
+	}
+}
+
+// checkDeps checks that a change names no more than it must.
+func (w *world) checkDeps(h *history, c *crdtsync.Change) {
+	for _, d := range c.Deps {
+		for _, e := range c.Deps {
+			a, b := h.byDot[d], h.byDot[e]
+			if a != nil && b != nil && a.before(b) {
+				w.violate(Bounds, "%s names %s and %s, which has seen it", w.label(c.Dot), a.label, b.label)
+			}
+		}
 	}
 }
 
@@ -91,6 +117,7 @@ func (n *node) recordOwn(space int, c *crdtsync.Change, ops []Op) {
 		w.violate(Stamps, "%s has seen %s and is stamped %v, not after its %v", label, seen.label, c.Time, seen.time)
 	}
 	n.applied[space].add(h.add(c, label, ops, n.applied[space].bitset.clone()))
+	w.checkDeps(h, c)
 	h.sessions.Made(c.Dot, n.Vector(w.spaces[space]))
 }
 
