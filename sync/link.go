@@ -78,6 +78,9 @@ type LinkConfig struct {
 	// MaxSilence is the number of ticks without a frame after which the peer
 	// is taken for dead, 0 for 4.
 	MaxSilence int
+	// Window is the number of changes that may be on their way, 0 for
+	// WindowChanges. It is the same at all nodes: another one is for tests.
+	Window uint64
 	// MaxSpaces bounds the spaces of one link, 0 for 10,000.
 	MaxSpaces int
 }
@@ -301,7 +304,7 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 
 func (l *Link) subscribe(s *linkSpace) Frame {
 	s.announced = true
-	s.taken, s.granted = volume{}, volume{WindowChanges, WindowBytes}
+	s.taken, s.granted = volume{}, l.cfg.window()
 	return &Subscribe{s.name, l.local.Vector(s.name), l.known(s.name)}
 }
 
@@ -330,7 +333,7 @@ func (l *Link) answer(s *linkSpace, vector *merge.VersionVector, known []Known, 
 	if !s.announced {
 		r.Send = append(r.Send, l.announce(s))
 	}
-	missing := s.reset(vector, l.local)
+	missing := s.reset(vector, l.local, l.cfg.window())
 	s.repeat = true
 	r.Send = append(r.Send, &Subscribed{s.name, missing, known})
 }

@@ -55,4 +55,9 @@ func (l *Link) grant(s *linkSpace, r *Ready) {
 
 // window is what this side lets be on its way to it, never more than the peer
 // takes for granted.
-func (c *LinkConfig) window() volume { return volume{WindowChanges, WindowBytes} }
+func (c *LinkConfig) window() volume {
+	if c.Window > 0 {
+		return volume{c.Window, WindowBytes}
+	}
+	return volume{WindowChanges, WindowBytes}
+}

@@ -54,9 +54,9 @@ func newLinkSpace(name string) *linkSpace {
 
 // reset starts sending over from what the peer says it has, and returns the
 // number of changes it lacks.
-func (s *linkSpace) reset(known *merge.VersionVector, local Local) (missing uint64) {
+func (s *linkSpace) reset(known *merge.VersionVector, local Local, window volume) (missing uint64) {
 	s.acked.Merge(known)
-	s.sent, s.limit = volume{}, volume{WindowChanges, WindowBytes}
+	s.sent, s.limit = volume{}, window
 	s.out = NewOutbox(s.name, known, nil)
 	return s.out.Fill(local)
 }

@@ -1,5 +1,7 @@
 package simnet
 
+import "slices"
+
 // Bounds of simulated time after healing.
 const (
 	heartbeat  = 1000 // ms between two ticks of a node
@@ -32,6 +34,34 @@ func (w *world) finish() {
 	if w.failure == nil && !w.aware() {
 		w.violate(Awareness, "%s", w.describeUnaware(rest))
 	}
+	if w.failure == nil && w.knobs.Window == 0 { // else a lost CREDIT is made up for only by the next question
+		w.checkPrompt()
+	}
+}
+
+// checkPrompt lets a node write in a network without faults, and demands that
+// the others get the change at once, without a heartbeat.
+func (w *world) checkPrompt() {
+	const settle = 3 // heartbeats
+	w.fate = nil
+	w.run(settle, func() bool { return false })
+	for i, h := range w.histories {
+		n := w.earliest()
+		op := Op{Object: objectNames[0], Kind: lww, N: int64(i)}
+		w.do(Step{Do: Write, Node: n.id, Space: i, Ops: []Op{op}})
+		w.deliverAll()
+		last := h.records[len(h.records)-1]
+		for _, m := range w.nodes {
+			if w.failure == nil && !m.applied[i].has(last.id) && last.time.Millis() <= m.wall().UnixMilli()+w.knobs.MaxDrift {
+				w.violate(Promptness, "%s writes %s in %s, and %s does not get it without a heartbeat", n.name(), last.label, h.space, m.name())
+			}
+		}
+	}
+}
+
+// earliest returns the node that stamps its changes lowest.
+func (w *world) earliest() *node {
+	return slices.MinFunc(w.nodes, func(a, b *node) int { return a.wall().Compare(b.wall()) })
 }
 
 // heal ends every fault, but for a network that goes on losing frames in some
@@ -137,7 +167,7 @@ func (w *world) deliverAll() {
 
 // lateFate is what becomes of a frame after healing.
 func (w *world) lateFate() Verb {
-	if w.knobs.Lossy && w.fate.IntN(100) < w.knobs.Loss {
+	if w.fate != nil && w.knobs.Lossy && w.fate.IntN(100) < w.knobs.Loss {
 		return Drop
 	}
 	return Deliver

@@ -45,6 +45,7 @@ type Knobs struct {
 	Reorder int // percent that overtake
 	Slow    int // percent of directions that deliver an eighth as often
 	Room    int // for frames in flight per direction
+	Window  int // changes on their way per direction and space, 0 for as many as real nodes take
 	Flight  int // data frames in flight per direction before a sender waits
 
 	Write, Tick int // weights of transactions and heartbeats against 100 for deliveries
@@ -95,6 +96,7 @@ func (k *Knobs) drawNetwork(r *rand.Rand) {
 	maybe(r, 2, func() { k.Dup = 1 + r.IntN(50) })
 	maybe(r, 2, func() { k.Reorder = 1 + r.IntN(60) })
 	maybe(r, 3, func() { k.Slow = 20 + r.IntN(50) })
+	maybe(r, 4, func() { k.Window = 2 + r.IntN(12) })
 	maybe(r, 4, func() { k.Room = 3 + r.IntN(20) })
 	maybe(r, 2, func() { k.Batch = 1 + r.IntN(40) })
 	maybe(r, 2, func() { k.Reset = 1 + r.IntN(20) })
@@ -157,6 +159,7 @@ func (k Knobs) numbers() []knob {
 		{"dup %", int64(k.Dup)},
 		{"reorder %", int64(k.Reorder)},
 		{"clients", int64(k.Clients)},
+		{"window", int64(k.Window)},
 		{"room", int64(k.Room)},
 		{"slow %", int64(k.Slow)},
 		{"batch %", int64(k.Batch)},

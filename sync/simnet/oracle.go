@@ -42,6 +42,8 @@ const (
 	Honesty Oracle = "honesty"
 	// Liveness: healed nodes come to rest within a bound of simulated time.
 	Liveness Oracle = "liveness"
+	// Promptness: without faults a change needs no heartbeat.
+	Promptness Oracle = "promptness"
 	// Awareness: at rest every link knows that both ends are level.
 	Awareness Oracle = "awareness"
 	// Bounds: waiting rooms, frames and dependencies are no larger than they

@@ -174,6 +174,7 @@ func (s *shrinker) calm() {
 		func(k *Knobs) { k.Lossy = false },
 		func(k *Knobs) { k.Busy = false },
 		func(k *Knobs) { k.Waiting = 256 },
+		func(k *Knobs) { k.Window = 0 },
 		func(k *Knobs) { k.Room = maxInFlight },
 		func(k *Knobs) { k.Spaces = 1 },
 		func(k *Knobs) { k.Shape = Line },
