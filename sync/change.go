@@ -221,15 +221,15 @@ func (t *tables) append(b []byte) []byte {
 func (t *tables) appendDots(b []byte, dots []merge.Dot) []byte {
 	b = binary.AppendUvarint(b, uint64(len(dots)))
 	for _, d := range dots {
-		b = binary.AppendUvarint(b, uint64(t.origins.index[d.Origin]))
+		b = binary.AppendUvarint(b, uint64(t.origins.number(d.Origin)))
 		b = binary.AppendUvarint(b, d.Seq)
 	}
 	return b
 }
 
 func (t *tables) appendOp(b []byte, op CellOp) []byte {
-	b = binary.AppendUvarint(b, uint64(t.objects.index[objectRef{op.Cell.Object, op.Cell.Kind}]))
-	b = binary.AppendUvarint(b, uint64(t.elements.index[op.Cell.Element]))
+	b = binary.AppendUvarint(b, uint64(t.objects.number(objectRef{op.Cell.Object, op.Cell.Kind})))
+	b = binary.AppendUvarint(b, uint64(t.elements.number(op.Cell.Element)))
 	b = t.appendDots(b, op.Seen)
 	if !op.Put {
 		return append(b, 0)
@@ -238,21 +238,40 @@ func (t *tables) appendOp(b []byte, op CellOp) []byte {
 }
 
 // table numbers values in order of first use, which makes the encoding of a
-// change with sorted ops canonical.
+// change with sorted ops canonical. Few values have no index.
 type table[T comparable] struct {
 	list  []T
 	index map[T]int
 }
 
+// maxUnindexed is how many values are looked through one by one.
+const maxUnindexed = 8
+
+// number returns the number of a value, -1 if it has none.
+func (t *table[T]) number(v T) int {
+	if t.index == nil {
+		return slices.Index(t.list, v)
+	}
+	if i, ok := t.index[v]; ok {
+		return i
+	}
+	return -1
+}
+
 func (t *table[T]) add(v T) {
-	if _, ok := t.index[v]; ok {
+	if t.number(v) >= 0 {
 		return
 	}
-	if t.index == nil {
-		t.index = make(map[T]int)
-	}
-	t.index[v] = len(t.list)
 	t.list = append(t.list, v)
+	switch {
+	case t.index != nil:
+		t.index[v] = len(t.list) - 1
+	case len(t.list) > maxUnindexed:
+		t.index = make(map[T]int, 2*len(t.list))
+		for i, v := range t.list {
+			t.index[v] = i
+		}
+	}
 }
 
 func addOrigins(t *table[merge.Origin], dots []merge.Dot) {

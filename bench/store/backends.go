@@ -12,16 +12,6 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// backends are what is compared; the others are measured against the first.
-var backends = []backend{
-	{"boltstore", openStore},
-	{"bbolt, gathered", openGathered},
-	{"bbolt.Batch", openBatch},
-	{"append", openAppend},
-}
-
-type writeFunc = func(key, value []byte) error
-
 // openStore is the store.
 func openStore(dir string) (writeFunc, func() error, error) {
 	s, err := boltstore.Open(dir, boltstore.Options{})

@@ -131,8 +131,7 @@ type Tx struct {
 	base  View
 	stage *crdtsync.Stage
 	write crdt.Write // dot and time of the change being made
-	ops   map[crdtsync.CellKey]crdt.Op
-	cells map[crdtsync.CellKey][]byte // what the transaction has written
+	cells cellWrites // what the transaction has written
 	err   error
 	over  atomic.Bool // the function it was given to has returned
 }
@@ -149,7 +148,6 @@ func newTx(s *Space, b *batch) *Tx {
 			Dot:  merge.Dot{Origin: s.node.origin, Seq: st.Head(s.node.origin).Seq + 1},
 			Time: s.node.clock.Now(),
 		},
-		ops: make(map[crdtsync.CellKey]crdt.Op), cells: make(map[crdtsync.CellKey][]byte),
 	}
 }
 
@@ -171,7 +169,7 @@ func (tx *Tx) usable() error {
 
 // Changed reports whether the transaction has written anything so far. If it
 // has not when its function returns, it makes no change and takes no dot.
-func (tx *Tx) Changed() bool { return len(tx.ops) > 0 }
+func (tx *Tx) Changed() bool { return tx.cells.len() > 0 }
 
 // fail makes err stick and returns it.
 func (tx *Tx) fail(err error) error {
@@ -196,8 +194,8 @@ func (tx *Tx) Before(key crdtsync.CellKey) ([]byte, error) {
 
 // Cell returns the state of one cell as the transaction leaves it.
 func (tx *Tx) Cell(key crdtsync.CellKey) ([]byte, error) {
-	if b, ok := tx.cells[key]; ok {
-		return b, tx.usable()
+	if w := tx.cells.find(key); w != nil {
+		return w.state, tx.usable()
 	}
 	return tx.Before(key)
 }
@@ -222,9 +220,8 @@ func (tx *Tx) Write(key crdtsync.CellKey, op crdt.Op) error {
 	if err != nil {
 		return err
 	}
-	if !op.Put && len(op.Seen) == 0 && len(op.Payload) == 0 {
-		delete(tx.ops, key)
-		delete(tx.cells, key)
+	if isNothing(op) {
+		tx.cells.remove(key)
 		return nil
 	}
 	w := tx.write
@@ -236,18 +233,18 @@ func (tx *Tx) Write(key crdtsync.CellKey, op crdt.Op) error {
 	if err != nil {
 		return tx.fail(err)
 	}
-	tx.ops[key], tx.cells[key] = op, after
+	tx.cells.set(cellWrite{key, op, after})
 	return nil
 }
 
 // author makes the transaction's writes a change, unless there are none.
 func (tx *Tx) author() error {
-	if tx.err != nil || len(tx.ops) == 0 {
+	if tx.err != nil || tx.cells.len() == 0 {
 		return tx.err
 	}
-	ops := make([]crdtsync.CellOp, 0, len(tx.ops))
-	for key, op := range tx.ops {
-		ops = append(ops, crdtsync.CellOp{Cell: key, Op: op})
+	ops := make([]crdtsync.CellOp, 0, tx.cells.len())
+	for w := range tx.cells.all() {
+		ops = append(ops, crdtsync.CellOp{Cell: w.key, Op: w.op})
 	}
 	_, err := tx.stage.Author(tx.write.Time, ops)
 	return err
@@ -296,9 +293,9 @@ func (tx *Tx) collect(o Object, prefix string) (map[string][]byte, error) {
 		state, _ := tx.stage.Touched([]byte(key))
 		set(key[len(name):], state)
 	}
-	for key, state := range tx.cells {
-		if key.Object == o.Key && key.Kind == o.Kind && strings.HasPrefix(key.Element, prefix) {
-			set(key.Element, state)
+	for w := range tx.cells.all() {
+		if w.key.Object == o.Key && w.key.Kind == o.Kind && strings.HasPrefix(w.key.Element, prefix) {
+			set(w.key.Element, w.state)
 		}
 	}
 	return found, nil
@@ -351,9 +348,9 @@ func (tx *Tx) addTouched(prefix string, found map[Object]bool) {
 			found[Object{Key: key.Object, Kind: key.Kind}] = true
 		}
 	}
-	for key := range tx.cells {
-		if len(key.Object) >= len(prefix) && key.Object[:len(prefix)] == prefix {
-			found[Object{Key: key.Object, Kind: key.Kind}] = true
+	for w := range tx.cells.all() {
+		if strings.HasPrefix(w.key.Object, prefix) {
+			found[Object{Key: w.key.Object, Kind: w.key.Kind}] = true
 		}
 	}
 }

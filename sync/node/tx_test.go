@@ -381,3 +381,57 @@ func TestUnknownKindsAreKeptAndPassedOn(t *testing.T) {
 		t.Error("the content changed on its way through a node that does not know its type")
 	}
 }
+
+// TestManyWritesTakenBack writes more cells than a transaction looks through one
+// by one, takes some back and writes some of those again.
+func TestManyWritesTakenBack(t *testing.T) {
+	n := openConfig(t, node.Config{Store: memstore.New()})
+	s := n.Space("s")
+	for _, size := range []int{4, 8, 9, 40} {
+		var want []int
+		set := node.ORSet[int](fmt.Sprint("set of ", size))
+		mustUpdate(t, s, func(tx *node.Tx) error {
+			var errs []error
+			for i := range size {
+				errs = append(errs, set.Add(tx, i))
+			}
+			for i := range size {
+				if i%4 != 0 {
+					errs = append(errs, set.Remove(tx, i))
+				}
+			}
+			if errs = append(errs, set.Add(tx, 1)); !tx.Changed() {
+				t.Error("Changed = false after writes")
+			}
+			for i := range size {
+				if i%4 == 0 || i == 1 {
+					want = append(want, i)
+				}
+			}
+			if got := slices.Sorted(slices.Values(all(t, set.All(tx)))); !slices.Equal(got, want) {
+				t.Errorf("within the transaction: %v, want %v", got, want)
+			}
+			return errors.Join(errs...)
+		})
+		err := s.View(t.Context(), func(v *node.View) error {
+			if got := slices.Sorted(slices.Values(all(t, set.All(v)))); !slices.Equal(got, want) {
+				t.Errorf("of %d: %v, want %v", size, got, want)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := s.Summary().Changes
+	mustUpdate(t, s, func(tx *node.Tx) error {
+		err := errors.Join(tags.Add(tx, "a"), tags.Remove(tx, "a"))
+		if tx.Changed() {
+			t.Error("Changed = true after everything was taken back")
+		}
+		return err
+	})
+	if got := s.Summary().Changes; got != before {
+		t.Errorf("%d changes after a transaction that took everything back, want %d", got, before)
+	}
+}
