@@ -84,6 +84,12 @@ func (l *Link) worthResuming(space string, c Cursor) bool {
 	return changeBytes*again <= originBytes*uint64(now.Len())
 }
 
+// Shares reports whether the peer has asked for the space and may have it.
+func (l *Link) Shares(space string) bool {
+	s, ok := l.spaces[space]
+	return ok && s.out != nil && l.admitted() && l.access(space) != AccessNone
+}
+
 // stepResume answers from the cut, or asks for the vector.
 func (l *Link) stepResume(f *Resume, r *Ready) {
 	if l.forbidden(f.Space, r) {

@@ -36,8 +36,5 @@ func (l locals) Common(space string, peer merge.Origin) crdtsync.Cursor {
 	}
 	s.members.mu.Lock()
 	defer s.members.mu.Unlock()
-	if m := s.members.all[peer]; m != nil {
-		return m.Common
-	}
-	return crdtsync.Cursor{}
+	return s.members.roster.Common(peer)
 }

@@ -30,9 +30,10 @@ type peerLink struct {
 	node  *Node
 	conn  wire.Conn
 	peer  *peer
-	wake  chan struct{} // the writer has something to do
-	took  chan struct{} // the writer has taken what was in line
-	ended chan struct{} // closed when all is over
+	wake  chan struct{}     // the writer has something to do
+	took  chan struct{}     // the writer has taken what was in line
+	ended chan struct{}     // closed when all is over
+	told  map[string]uint64 // by space, the last news of members; of tickLoop
 	vitals
 
 	mu      sync.Mutex // guards what follows
@@ -62,8 +63,8 @@ func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 	defer cancel()
 	l := &peerLink{
 		node: n, conn: conn, peer: p, wake: make(chan struct{}, 1), took: make(chan struct{}, 1),
-		ended: make(chan struct{}), cancel: cancel, room: maxControl, vitals: vitals{detector: pace.NewDetector(n.cfg.Heartbeat, time.Now())},
-		core: crdtsync.NewLink(crdtsync.LinkConfig{Origin: n.origin, Name: n.cfg.Name}, locals{n}),
+		ended: make(chan struct{}), told: make(map[string]uint64), cancel: cancel, room: maxControl, vitals: vitals{detector: pace.NewDetector(n.cfg.Heartbeat, time.Now())},
+		core: crdtsync.NewLink(crdtsync.LinkConfig{Origin: n.origin, Name: n.cfg.Name, Features: n.features()}, locals{n}),
 	}
 	if err := n.register(l); err != nil {
 		_ = conn.Close("shutting down")
@@ -353,6 +354,9 @@ func (l *peerLink) tickLoop(ctx context.Context) error {
 		l.mu.Unlock()
 		_ = l.queue(l.repeatPlace())
 		if err := l.queue(r); err != nil {
+			return err
+		}
+		if err := l.gossip(); err != nil {
 			return err
 		}
 		l.node.keep()

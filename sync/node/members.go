@@ -2,6 +2,8 @@ package node
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -13,95 +15,171 @@ import (
 
 // members is what a space knows of the other nodes that keep it.
 type members struct {
-	mu    sync.Mutex // guards what follows; nothing else is locked under it
-	all   map[merge.Origin]*spacestore.Member
-	dirty map[merge.Origin]struct{} // not durable yet
+	mu     sync.Mutex // guards what follows; nothing is waited for under it
+	roster *crdtsync.Roster
+	dirty  map[merge.Origin]struct{} // not durable yet
+	moved  chan struct{}             // closed at the next change
 }
 
-func newMembers() *members {
-	return &members{all: make(map[merge.Origin]*spacestore.Member), dirty: make(map[merge.Origin]struct{})}
-}
-
-// of returns what is known of a member, made if need be, to be changed.
-func (m *members) of(o merge.Origin) *spacestore.Member {
-	one, ok := m.all[o]
-	if !ok {
-		one = &spacestore.Member{Origin: o, Beyond: &merge.VersionVector{}}
-		m.all[o] = one
+func newMembers(self merge.Origin, known ...*crdtsync.Member) *members {
+	return &members{
+		roster: crdtsync.NewRoster(self, known...), dirty: make(map[merge.Origin]struct{}), moved: make(chan struct{}),
 	}
-	m.dirty[o] = struct{}{}
-	return one
 }
 
-// met notes a cut that a member and this node have in common.
-func (m *members) met(o merge.Origin, c crdtsync.Cursor) {
-	one := m.of(o)
-	one.Common, one.Beyond = c, &merge.VersionVector{}
+// list returns what is known of all, in memory of the caller's own.
+func (ms *members) list() []*crdtsync.Member {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	return ms.roster.Members()
 }
 
-// has notes what a member says it has durably.
-func (m *members) has(o merge.Origin, heads []merge.Dot) {
-	one := m.of(o)
-	for _, d := range heads {
-		one.Beyond.Raise(d)
+// one returns what is known of a member, made if need be.
+func (ms *members) one(o merge.Origin) *crdtsync.Member {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	if m := ms.roster.Member(o); m != nil {
+		return m
 	}
+	return &crdtsync.Member{Origin: o}
+}
+
+// change calls fn with the roster to change what it says of one member.
+func (ms *members) change(o merge.Origin, fn func(*crdtsync.Roster)) {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	fn(ms.roster)
+	ms.dirty[o] = struct{}{}
+	close(ms.moved)
+	ms.moved = make(chan struct{})
 }
 
 // loadMembers reads what the store knows of a space's members.
 func (s *Space) loadMembers(r store.Reader) error {
 	known, err := spacestore.Members(r, s.name)
-	if err != nil {
-		return err
+	if err == nil {
+		s.members = newMembers(s.node.origin, known...)
 	}
-	for _, one := range known {
-		s.members.all[one.Origin] = one
-	}
-	return nil
+	return err
 }
 
-// memberNews notes what a frame says of the member that sent it.
+// withMember calls fn to change what is known of a member of a space, if the
+// node has the space.
+func (n *Node) withMember(space string, o merge.Origin, fn func(*crdtsync.Roster)) {
+	s := n.lookup(space)
+	if s == nil || o == n.origin {
+		return
+	}
+	s.members.change(o, fn)
+	n.membersMoved.Store(true)
+}
+
+// memberNews notes what a frame says of the member that sent it, or of others.
 func (l *peerLink) memberNews(f crdtsync.Frame, meetings []crdtsync.Meeting) {
 	hello := l.hello()
 	if hello == nil {
 		return
 	}
 	for _, m := range meetings {
-		l.node.withMembers(m.Space, func(ms *members) { ms.met(hello.Origin, m.Cursor) })
+		l.node.withMember(m.Space, hello.Origin, func(r *crdtsync.Roster) { r.Met(hello.Origin, m.Cursor) })
 	}
 	switch f := f.(type) {
 	case *crdtsync.Ack:
 		if len(meetings) == 0 {
-			l.node.withMembers(f.Space, func(ms *members) { ms.has(hello.Origin, f.Heads) })
+			l.node.withMember(f.Space, hello.Origin, func(r *crdtsync.Roster) { r.Has(hello.Origin, f.Heads) })
 		}
 	case *crdtsync.Subscribe:
-		l.node.withMembers(f.Space, func(ms *members) { ms.has(hello.Origin, f.Vector.Sorted()) })
+		l.node.withMember(f.Space, hello.Origin, func(r *crdtsync.Roster) { r.Has(hello.Origin, f.Vector.Sorted()) })
+	case *crdtsync.Members:
+		l.learn(hello.Origin, f)
 	}
 }
 
-// withMembers calls fn with the members of a space that somebody has asked for.
-func (n *Node) withMembers(space string, fn func(*members)) {
-	s := n.lookup(space)
-	if s == nil {
+// learn notes what the peer tells of others.
+func (l *peerLink) learn(from merge.Origin, f *crdtsync.Members) {
+	s := l.node.lookup(f.Space)
+	if s == nil || !l.shares(f.Space) {
 		return
 	}
-	s.members.mu.Lock()
-	fn(s.members)
-	s.members.mu.Unlock()
-	n.membersMoved.Store(true)
-}
-
-// keepMembers makes durable what is known of members: a job that one waits for
-// only to learn that there is room for the next.
-type keepMembers struct {
-	node *Node
-	kept map[*Space][]merge.Origin
-}
-
-// keep hands the job to the committer if there is something to keep.
-func (n *Node) keep() {
-	if n.membersMoved.Swap(false) {
-		_ = n.submit(n.ctx, &keepMembers{n, make(map[*Space][]merge.Origin)}) // closed: it is only learnt again later
+	for _, m := range f.Members {
+		at := s.cut(m.Common)
+		l.node.withMember(f.Space, m.Origin, func(r *crdtsync.Roster) { r.Learn(from, m, at) })
 	}
+}
+
+func (l *peerLink) shares(space string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.core.Shares(space)
+}
+
+// cut returns the vector at a cut, nil if the space was never there.
+func (s *Space) cut(c crdtsync.Cursor) *merge.VersionVector {
+	if c.Position == 0 {
+		return nil
+	}
+	return locals{s.node}.Cut(s.name, c)
+}
+
+// gossip notes that the peer is there and tells it what is new of others.
+func (l *peerLink) gossip() error {
+	hello := l.hello()
+	if hello == nil {
+		return nil
+	}
+	hub := slices.Contains(hello.Features, crdtsync.FeatureHub)
+	for _, s := range l.node.allSpaces() {
+		if !l.shares(s.name) {
+			continue
+		}
+		s.members.heard(hello, hub, l.node.now())
+		if f := l.membersFrame(s, hello.Origin); f != nil {
+			if err := l.queue(crdtsync.Ready{Send: []crdtsync.Frame{f}}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// features returns what the node says of itself in its hello.
+func (n *Node) features() []string {
+	f := crdtsync.Features()
+	if n.cfg.Hub {
+		f = append(f, crdtsync.FeatureHub)
+		slices.Sort(f)
+	}
+	return f
+}
+
+func (n *Node) now() uint64 { return uint64(max(0, n.cfg.Now().Unix())) }
+
+func (ms *members) heard(hello *crdtsync.Hello, hub bool, now uint64) {
+	ms.mu.Lock()
+	news := ms.roster.Heard(hello.Origin, hello.Name, hub, now)
+	ms.mu.Unlock()
+	if news {
+		ms.change(hello.Origin, func(*crdtsync.Roster) {})
+	}
+}
+
+// membersFrame returns what to tell the peer of a space's members, nil for
+// nothing. A member is told by a cut that the peer has had, or by its vector.
+func (l *peerLink) membersFrame(s *Space, to merge.Origin) *crdtsync.Members {
+	s.members.mu.Lock()
+	list, upTo := s.members.roster.News(to, l.told[s.name])
+	common := s.members.roster.Common(to)
+	s.members.mu.Unlock()
+	l.told[s.name] = upTo
+	if len(list) == 0 {
+		return nil
+	}
+	for _, m := range list {
+		if m.Common != common {
+			m.Common, m.Beyond = crdtsync.Cursor{}, m.Vector(s.cut)
+		}
+	}
+	return &crdtsync.Members{Space: s.name, Members: list}
 }
 
 func (n *Node) allSpaces() []*Space {
@@ -115,12 +193,43 @@ func (n *Node) allSpaces() []*Space {
 	return spaces
 }
 
+// keepMembers makes durable what is known of members: a job of the committer's.
+type keepMembers struct {
+	node *Node
+	kept map[*Space][]merge.Origin
+}
+
+// keep hands the job to the committer if there is something to keep.
+func (n *Node) keep() {
+	if n.membersMoved.Swap(false) {
+		_ = n.submit(n.ctx, &keepMembers{n, make(map[*Space][]merge.Origin)}) // closed: Close does it
+	}
+}
+
+// keepLast does it when the committer has ended. What cannot be kept is learnt
+// again from the peers.
+func (n *Node) keepLast() {
+	j := &keepMembers{n, make(map[*Space][]merge.Origin)}
+	if n.failure() != nil {
+		return
+	}
+	err := n.store.Update(context.Background(), func(tx store.Tx) error {
+		b := &batch{node: n, tx: tx}
+		if err := j.stage(b); err != nil || b.wrote {
+			return err
+		}
+		return errNothing
+	})
+	if err != nil && !errors.Is(err, errNothing) {
+		n.log.Warn("what is known of members is not kept", "code", "store_error", "err", err)
+	}
+}
+
 func (j *keepMembers) weight() int { return 0 }
 
 func (j *keepMembers) stage(b *batch) error {
 	for _, s := range j.node.allSpaces() {
 		for _, m := range s.takeDirty() {
-			m.Seen = j.node.cfg.Now().Unix()
 			if err := spacestore.SetMember(b.tx, s.name, m); err != nil {
 				return err
 			}
@@ -132,19 +241,20 @@ func (j *keepMembers) stage(b *batch) error {
 }
 
 // takeDirty returns copies of what is to be made durable, and takes it for that.
-func (s *Space) takeDirty() (list []*spacestore.Member) {
+func (s *Space) takeDirty() (list []*crdtsync.Member) {
 	if s.summary().Changes == 0 {
 		return nil
 	}
-	s.members.mu.Lock()
-	defer s.members.mu.Unlock()
-	for o := range s.members.dirty {
-		one := *s.members.all[o]
-		one.Beyond = one.Beyond.Clone()
-		list = append(list, &one)
+	ms := s.members
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	for o := range ms.dirty {
+		if m := ms.roster.Member(o); m != nil {
+			list = append(list, m)
+		}
 	}
-	clear(s.members.dirty)
-	slices.SortFunc(list, func(a, b *spacestore.Member) int { return a.Origin.Compare(b.Origin) })
+	clear(ms.dirty)
+	slices.SortFunc(list, func(a, b *crdtsync.Member) int { return a.Origin.Compare(b.Origin) })
 	return list
 }
 
@@ -177,8 +287,8 @@ func (b *batch) saveMeetings() error {
 		if p == nil || p.Empty() || p.Summary.Changes != m.position {
 			continue
 		}
-		one := m.space.copyMember(m.peer)
-		one.Common, one.Beyond, one.Seen = p.Summary.Cursor(), nil, b.node.cfg.Now().Unix()
+		one := m.space.members.one(m.peer)
+		one.Common, one.Beyond = p.Summary.Cursor(), nil
 		if err := spacestore.SetMember(b.tx, m.space.name, one); err != nil {
 			return err
 		}
@@ -191,20 +301,15 @@ func (b *batch) saveMeetings() error {
 // publishMeetings shows what saveMeetings has made durable.
 func (b *batch) publishMeetings() {
 	for _, m := range b.meetings {
-		ms := m.space.members
-		ms.mu.Lock()
-		ms.met(m.peer, b.persists[m.space].Summary.Cursor())
-		delete(ms.dirty, m.peer)
-		ms.mu.Unlock()
+		c := b.persists[m.space].Summary.Cursor()
+		m.space.members.change(m.peer, func(r *crdtsync.Roster) { r.Met(m.peer, c) })
+		m.space.members.kept(m.peer)
 	}
 }
 
-func (s *Space) copyMember(o merge.Origin) *spacestore.Member {
-	s.members.mu.Lock()
-	defer s.members.mu.Unlock()
-	if m := s.members.all[o]; m != nil {
-		one := *m
-		return &one
-	}
-	return &spacestore.Member{Origin: o}
+// kept notes that what is known of a member is durable.
+func (ms *members) kept(o merge.Origin) {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	delete(ms.dirty, o)
 }

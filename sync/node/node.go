@@ -79,6 +79,16 @@ type Config struct {
 	// ever name two changes. Set it for the first opening only. A store that is
 	// a [store.Placed] notices by itself.
 	Copied bool
+	// Hub says that others count on this node: what is durable here is safe from
+	// the loss of the device that made it.
+	Hub bool
+	// Copies is the number of other nodes at which a change must be durable to
+	// be Replicated, 0 for 2.
+	Copies int
+	// Lease is how long after it was last heard a member is waited for before a
+	// change is Stable, 0 for 30 days. One that comes back later syncs all the
+	// same.
+	Lease time.Duration
 	// Logger receives what happens, nil for nowhere.
 	Logger *slog.Logger
 }
@@ -90,7 +100,7 @@ func (c *Config) check() error {
 	for _, d := range []struct {
 		field string
 		value time.Duration
-	}{{"MaxDrift", c.MaxDrift}, {"Heartbeat", c.Heartbeat}, {"MaxBackoff", c.MaxBackoff}, {"Recheck", c.Recheck}} {
+	}{{"MaxDrift", c.MaxDrift}, {"Heartbeat", c.Heartbeat}, {"MaxBackoff", c.MaxBackoff}, {"Recheck", c.Recheck}, {"Lease", c.Lease}} {
 		if d.value < 0 {
 			return &ConfigError{d.field, fmt.Sprintf("is %v: use zero or a positive duration", d.value)}
 		}
@@ -121,6 +131,12 @@ func (c *Config) setDefaults() {
 	}
 	if c.Random == nil {
 		c.Random = func(limit time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(limit) + 1)) }
+	}
+	if c.Copies == 0 {
+		c.Copies = 2
+	}
+	if c.Lease == 0 {
+		c.Lease = 30 * 24 * time.Hour
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -270,6 +286,7 @@ func (n *Node) Close() error {
 	}
 	n.cancel()
 	n.wg.Wait()
+	n.keepLast()
 	n.closeErr = n.store.Close()
 	close(n.ended)
 	return n.closeErr

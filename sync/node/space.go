@@ -33,7 +33,7 @@ func newSpace(n *Node, core *crdtsync.Space) *Space {
 	return &Space{
 		node: n, name: core.Name(), core: core,
 		watchers: make(map[*watcher]struct{}), refused: make(map[merge.Origin]*crdtsync.RefusedError),
-		members: newMembers(),
+		members: newMembers(n.origin),
 	}
 }
 

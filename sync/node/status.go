@@ -21,6 +21,8 @@ type Status struct {
 	Spaces   []SpaceStatus `json:"spaces"`
 	Peers    []PeerStatus  `json:"peers"`
 	Problems []Problem     `json:"problems"`
+	// Stability is that of each space with changes, by name.
+	Stability []Stability `json:"stability,omitempty"`
 }
 
 // A SpaceStatus is the state of one space.
@@ -31,6 +33,14 @@ type SpaceStatus struct {
 	Waiting     int    `json:"waiting"`     // changes that came before what they depend on
 	Unread      uint64 `json:"unread"`      // ops of types this node does not know
 	Fingerprint string `json:"fingerprint"` // of the contents, hexadecimal
+}
+
+// A Stability says how much of a space every device that is waited for has
+// durably, and for whom the rest waits.
+type Stability struct {
+	Space    string    `json:"space"`
+	Stable   uint64    `json:"stable"` // changes
+	Blockers []Blocker `json:"blockers"`
 }
 
 // A PeerStatus is the state of one peer.
@@ -100,6 +110,7 @@ func (n *Node) Status() Status {
 	}
 	for _, s := range spaces {
 		s.addStatus(&st)
+		s.addStability(&st)
 	}
 	for _, p := range peers {
 		p.addStatus(&st)

@@ -75,7 +75,7 @@ func (n *node) meet(peer *node, meetings ...crdtsync.Meeting) {
 }
 
 func (n *node) saveMeeting(tx store.Tx, peer *node, m crdtsync.Meeting) error {
-	return spacestore.SetMember(tx, m.Space, &spacestore.Member{Origin: peer.origin, Common: m.Cursor})
+	return spacestore.SetMember(tx, m.Space, &crdtsync.Member{Origin: peer.origin, Common: m.Cursor})
 }
 
 // meetBefore notes the cursor of changes that are not durable yet, and that the

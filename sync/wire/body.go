@@ -51,6 +51,8 @@ func bodyOf(f crdtsync.Frame) (Type, body) {
 		return TypeResume, &resume{f.Space, f.Cursor.Position, f.Cursor.Print}
 	case *crdtsync.Rewind:
 		return TypeRewind, &rewind{f.Space}
+	case *crdtsync.Members:
+		return TypeMembers, &members{f.Space, appendMembers(f.Members)}
 	case *crdtsync.Subscribed:
 		return TypeSubscribed, &subscribed{f.Space, f.Changes, appendKnown(f.Known)}
 	case *crdtsync.Frontier:
@@ -88,6 +90,8 @@ func newBody(t Type) linkBody {
 		return &resume{}
 	case TypeRewind:
 		return &rewind{}
+	case TypeMembers:
+		return &members{}
 	case TypeSubscribed:
 		return &subscribed{}
 	case TypeFrontier:

@@ -39,6 +39,10 @@ func frames() []crdtsync.Frame {
 		&crdtsync.Subscribe{Space: "notes", Vector: merge.VectorOf(dot(0xa1, 300), dot(0xb2, 1)), Known: []crdtsync.Known{{Dot: dot(0xb2, 1), Hash: crdtsync.Hash{7}}}},
 		&crdtsync.Resume{Space: "notes", Cursor: crdtsync.Cursor{Position: 301, Print: 1 << 63}},
 		&crdtsync.Rewind{Space: "notes"},
+		&crdtsync.Members{Space: "notes", Members: []*crdtsync.Member{
+			{Origin: origin(0xa1), Name: "phone", Seen: 1_750_000_000, Common: crdtsync.Cursor{Position: 301, Print: 7}, Beyond: merge.VectorOf(dot(0xb2, 302))},
+			{Origin: origin(0xb2), Hub: true, Turns: 1, Beyond: merge.VectorOf(dot(0xa1, 300))},
+		}},
 		&crdtsync.Subscribed{Space: "notes", Changes: 70_000, Known: []crdtsync.Known{{Dot: dot(0x01, 5), Hash: crdtsync.Hash{8}}, {Dot: dot(0xa1, 300), Hash: crdtsync.Hash{9}}}},
 		&crdtsync.Frontier{
 			Space: "notes", Applied: crdtsync.Fingerprint{1, 2, 3, 4}, Cells: crdtsync.Fingerprint{5, 6, 7, 1 << 63},
