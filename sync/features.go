@@ -12,12 +12,14 @@ const (
 	FeatureNeed    = "need"    // single changes can be asked for: NEED
 	FeatureCredit  = "credit"  // a receiver bounds what is on its way to it: CREDIT
 	FeatureExplain = "explain" // questions about a change are answered: EXPLAIN
+	// FeatureSnapshot: what the log no longer holds is sent as cells.
+	FeatureSnapshot = "snapshot"
 )
 
 // Features returns the features of this package, ascending, in a slice of the
 // caller's own.
 func Features() []string {
-	return []string{FeatureCredit, FeatureExplain, FeatureNeed}
+	return []string{FeatureCredit, FeatureExplain, FeatureNeed, FeatureSnapshot}
 }
 
 // Limits of a Hello.

@@ -48,8 +48,9 @@ type Link struct {
 	granted     bool  // the peer has proven who it is
 	earlyFrames int   // and what it said before that
 	earlyTicks  int
-	proven      *Auth // the credential last sent
-	accepted    bool  // and the peer has answered it
+	proven      *Auth  // the credential last sent
+	accepted    bool   // and the peer has answered it
+	sendings    uint64 // snapshots ever sent or offered
 }
 
 // A LinkConfig says who is speaking.
@@ -98,6 +99,10 @@ type Ready struct {
 	Position uint64
 	// Meetings are cuts to note as the last ones in common with the peer.
 	Meetings []Meeting
+	// Staged is parts of snapshots, in order.
+	Staged []Staged
+	// Abandoned names spaces whose snapshot brings nothing more.
+	Abandoned []string
 	// Diverged names spaces in which both sides have applied the same changes
 	// and hold different cells.
 	Diverged []string
@@ -119,19 +124,6 @@ type Ready struct {
 	Explained []Explained
 	// Err, if set, ends the link once Send is sent.
 	Err error
-}
-
-// An Offered is a change that came from the peer.
-type Offered struct {
-	Space  string
-	Change *Change
-}
-
-// A Rejected is a change that came from the peer and is refused as it is.
-type Rejected struct {
-	Space string
-	Raw   []byte
-	Err   *RefusedError
 }
 
 // ErrSilent: nothing was heard from the peer for too long.
@@ -216,6 +208,8 @@ func (l *Link) Step(f Frame) (r Ready) {
 		r.Refused = append(r.Refused, *f)
 	case *Frontier:
 		l.stepFrontier(f, &r)
+	case *SnapshotBegin, *SnapshotChunk, *SnapshotEnd:
+		l.stepSnapshot(f, &r)
 	case *Queued:
 		l.queued = f.Place
 	case *Ping:
@@ -305,7 +299,11 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 func (l *Link) subscribe(s *linkSpace) Frame {
 	s.announced = true
 	s.taken, s.granted = volume{}, l.cfg.window()
-	return &Subscribe{s.name, l.local.Vector(s.name), l.known(s.name)}
+	v := l.local.Vector(s.name)
+	if s.doubt {
+		s.doubt, v = false, &merge.VersionVector{}
+	}
+	return &Subscribe{s.name, v, l.known(s.name)}
 }
 
 func (l *Link) stepSubscribe(f *Subscribe, r *Ready) {
@@ -488,7 +486,8 @@ func (l *Link) tickSpace(s *linkSpace, r *Ready) {
 	if level {
 		s.settled()
 	}
-	if !s.answered || !level && s.stalled(l.local) && !l.need(s, r) {
+	coming := l.tickSnapshot(s, r)
+	if !coming && (!s.answered || !level && s.stalled(l.local) && !l.need(s, r)) {
 		r.Send = append(r.Send, l.subscribe(s))
 	}
 	l.tickProbe(s, r)

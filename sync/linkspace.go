@@ -20,13 +20,16 @@ type linkSpace struct {
 	answered  bool    // and the peer has answered it
 	out       *Outbox // nil until the peer has subscribed
 	acked     *merge.VersionVector
-	peer      *Frontier // last heard
-	told      Summary   // last said
-	repeat    bool      // and to be said again: who asks may not have heard it
-	common    Cursor    // last reported as a Meeting
-	active    bool      // changes came since the last tick
-	backoff   int       // ticks between two requests that bring nothing
-	waited    int       // ticks since the last request
+	peer      *Frontier  // last heard
+	told      Summary    // last said
+	repeat    bool       // and to be said again: who asks may not have heard it
+	common    Cursor     // last reported as a Meeting
+	active    bool       // changes came since the last tick
+	backoff   int        // ticks between two requests that bring nothing
+	waited    int        // ticks since the last request
+	sending   *sending   // a snapshot for the peer, nil for none
+	receiving *receiving // one from the peer
+	doubt     bool       // a snapshot did not add up: ask for everything
 	// What the peer has sent, by origin: since the last tick, and before it
 	// without having been applied yet.
 	offered, unmet map[merge.Origin]uint64
@@ -55,7 +58,7 @@ func newLinkSpace(name string) *linkSpace {
 // reset starts sending over from what the peer says it has, and returns the
 // number of changes it lacks.
 func (s *linkSpace) reset(known *merge.VersionVector, local Local, window volume) (missing uint64) {
-	s.acked.Merge(known)
+	s.acked, s.sending = known.Clone(), nil
 	s.sent, s.limit = volume{}, window
 	s.out = NewOutbox(s.name, known, nil)
 	return s.out.Fill(local)
@@ -121,13 +124,8 @@ func (l *Link) Next() (Frame, error) {
 	for range l.order {
 		s := l.spaces[l.order[l.next%len(l.order)]]
 		l.next++
-		batch, err := l.take(s)
-		if err != nil {
-			return nil, err
-		}
-		if len(batch) > 0 {
-			s.sent.add(batch)
-			return &Changes{s.name, batch, l.position(s)}, nil
+		if f, err := l.nextOf(s); f != nil || err != nil {
+			return f, err
 		}
 	}
 	return nil, nil

@@ -39,6 +39,19 @@ func hintOf(code string) string {
 	return "upgrade the device that wrote it, or report this: it is a bug or a forgery"
 }
 
+// An Offered is a change that came from the peer.
+type Offered struct {
+	Space  string
+	Change *Change
+}
+
+// A Rejected is a change that came from the peer and is refused as it is.
+type Rejected struct {
+	Space string
+	Raw   []byte
+	Err   *RefusedError
+}
+
 // newNack returns the refusal of a change.
 func newNack(space string, e *RefusedError) *Nack {
 	code := refusalCode(e)

@@ -133,6 +133,9 @@ func (o *Outbox) read(local Local, item *outItem) (bool, error) {
 		delete(o.inLine, item.origin)
 		return false, nil
 	}
+	if src, ok := local.(Source); ok && dot.Seq <= src.Floor(o.space, dot.Origin) {
+		return false, &TruncatedError{o.space, dot}
+	}
 	raw, err := local.Change(o.space, dot)
 	if err != nil {
 		return false, err

@@ -31,6 +31,7 @@ type Space struct {
 	tips    map[merge.Origin]struct{} // origins whose head is a tip
 	summary Summary
 	waiting waitingRoom
+	floor   *merge.VersionVector
 }
 
 // A Summary is the constant-size account of what a space has applied.
@@ -49,6 +50,7 @@ type SpaceConfig struct {
 	Kinds   crdt.Kinds   // not modified while in use
 	Heads   map[merge.Origin]Head
 	Summary Summary
+	Floor   *merge.VersionVector // what the log no longer holds, nil for nothing
 	// MaxWaiting bounds the changes that wait for others: their number and
 	// their bytes. The zero values stand for 4,096 and 16 MiB.
 	MaxWaiting, MaxWaitingBytes int
@@ -60,6 +62,9 @@ func NewSpace(cfg SpaceConfig) *Space {
 		name: cfg.Name, self: cfg.Self, kinds: cfg.Kinds,
 		heads: cfg.Heads, tips: make(map[merge.Origin]struct{}), summary: cfg.Summary,
 		waiting: newWaitingRoom(cfg.MaxWaiting, cfg.MaxWaitingBytes),
+	}
+	if s.floor = cfg.Floor; s.floor == nil {
+		s.floor = &merge.VersionVector{}
 	}
 	if s.heads == nil {
 		s.heads = make(map[merge.Origin]Head)
@@ -80,6 +85,14 @@ func (s *Space) Self() merge.Origin { return s.self }
 
 // Head returns the head of an origin; its Seq is 0 when there is none.
 func (s *Space) Head(o merge.Origin) Head { return s.heads[o] }
+
+// Floor returns the last change of an origin that is applied and that the log
+// no longer holds, 0 if it holds all.
+func (s *Space) Floor(o merge.Origin) uint64 { return s.floor.Get(o) }
+
+// Floors returns the floor of the log, in a vector of the caller's own: what is
+// applied and not in the log.
+func (s *Space) Floors() *merge.VersionVector { return s.floor.Clone() }
 
 // Heads yields the last applied dot of each origin, in no particular order.
 func (s *Space) Heads() iter.Seq[merge.Dot] {

@@ -34,7 +34,9 @@ type Stage struct {
 	effects [][]Effect // by change
 	record  bool
 	summary Summary
-	waiting *waitingRoom // nil until it differs from the space's
+	waiting *waitingRoom         // nil until it differs from the space's
+	floor   *merge.VersionVector // nil until it differs from the space's
+	merged  []merge.Dot          // heads that came in snapshots
 
 	unused  []cell     // made together, to be used one by one
 	key     []byte     // scratch
@@ -53,11 +55,11 @@ type joinedOp struct {
 // cell is the state of one stored cell before and after the stage.
 type cell struct{ before, after []byte }
 
-// An Effect is what one applied change did to one cell. States are nil when the
-// cell is absent, and must not be modified.
+// An Effect is what one applied change, or a snapshot, did to one cell. States
+// are nil when the cell is absent, and must not be modified.
 type Effect struct {
-	Change        *Change
-	Op            *CellOp // one of the change's
+	Change        *Change // nil if a snapshot did it
+	Op            *CellOp // one of the change's; of a snapshot, only Cell is set
 	Before, After []byte
 }
 
@@ -356,15 +358,28 @@ type Persist struct {
 	Log     []*Change
 	Heads   map[merge.Origin]Head
 	Summary Summary
+	// Floor is the floor of the space, nil if it has not moved.
+	Floor *merge.VersionVector
+	// Merged is the heads that came in snapshots, without their changes.
+	Merged []merge.Dot
 }
 
 // Empty reports whether there is nothing to make durable.
-func (p *Persist) Empty() bool { return len(p.Log) == 0 }
+func (p *Persist) Empty() bool { return len(p.Log) == 0 && p.Floor == nil && len(p.Cells) == 0 }
+
+// Moved returns the heads that have moved, ascending.
+func (p *Persist) Moved() []merge.Dot {
+	v := merge.VectorOf(p.Merged...)
+	for _, c := range p.Log {
+		v.Raise(c.Dot)
+	}
+	return v.Sorted()
+}
 
 // Persist returns what has to be durable before Commit. No changes may be
 // offered or authored after it.
 func (st *Stage) Persist() *Persist {
-	p := &Persist{Cells: make(map[string][]byte, len(st.touched)), Log: st.log, Heads: st.heads}
+	p := &Persist{Cells: make(map[string][]byte, len(st.touched)), Log: st.log, Heads: st.heads, Floor: st.floor, Merged: st.merged}
 	for key, c := range st.touched {
 		if same(c.before, c.after) {
 			continue
@@ -390,6 +405,9 @@ func (st *Stage) Commit() []Effect {
 	}
 	if st.waiting != nil {
 		s.waiting = *st.waiting
+	}
+	if st.floor != nil {
+		s.floor = st.floor
 	}
 	s.summary = st.summary
 	return slices.Concat(st.effects...)

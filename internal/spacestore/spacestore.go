@@ -82,6 +82,9 @@ func Load(r store.Reader, name string, self merge.Origin, kinds crdt.Kinds) (*cr
 	if cfg.Summary, err = loadSummary(r, name); err != nil {
 		return nil, err
 	}
+	if cfg.Floor, err = Floor(r, name); err != nil {
+		return nil, err
+	}
 	if changes != cfg.Summary.Changes {
 		err := fmt.Errorf("%d changes counted, the heads make %d", cfg.Summary.Changes, changes)
 		return nil, corrupt(name, store.Meta, summaryKey, err)
@@ -125,6 +128,16 @@ func Save(tx store.Tx, name string, p *crdtsync.Persist) error {
 	}
 	if err := saveArrival(tx, name, p); err != nil {
 		return err
+	}
+	if p.Floor != nil {
+		if err := saveFloor(tx, name, p.Floor); err != nil {
+			return err
+		}
+	}
+	if len(p.Merged) > 0 {
+		if err := forget(tx, name, p.Merged...); err != nil {
+			return err
+		}
 	}
 	return tx.Put(name, store.Meta, summaryKey, appendSummary(nil, p.Summary))
 }

@@ -201,7 +201,7 @@ func (b *batch) publish() {
 func (b *batch) tellLinks() {
 	links := b.node.allLinks()
 	for _, s := range b.order {
-		heads := headsOf(b.persists[s].Log)
+		heads := b.persists[s].Moved()
 		if len(heads) == 0 {
 			continue
 		}
@@ -209,15 +209,6 @@ func (b *batch) tellLinks() {
 			l.moved(s.name, heads)
 		}
 	}
-}
-
-// headsOf returns the last change of each origin in a log, ascending.
-func headsOf(log []*crdtsync.Change) []merge.Dot {
-	v := &merge.VersionVector{}
-	for _, c := range log {
-		v.Raise(c.Dot)
-	}
-	return v.Sorted()
 }
 
 // update is a transaction of the application. Its function runs in the

@@ -71,6 +71,7 @@ func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 		return err
 	}
 	defer n.unregister(l)
+	defer n.releaseAll(l)
 	p.connected(l)
 	_ = l.queue(crdtsync.Ready{Send: l.core.Start()})
 
@@ -170,8 +171,8 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	if err := l.queue(r); err != nil {
 		return err
 	}
-	if len(r.Offer) == 0 {
-		return nil
+	if err := l.takeStaged(ctx, r); err != nil || len(r.Offer) == 0 {
+		return err
 	}
 	results, err := l.node.offer(ctx, r.Offer, &source{l.hello().Origin, r.Position})
 	if err != nil {
@@ -353,6 +354,9 @@ func (l *peerLink) tickLoop(ctx context.Context) error {
 		r := l.core.Tick()
 		l.mu.Unlock()
 		_ = l.queue(l.repeatPlace())
+		for _, name := range r.Abandoned {
+			l.node.Space(name).release(l)
+		}
 		if err := l.queue(r); err != nil {
 			return err
 		}

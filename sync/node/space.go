@@ -25,6 +25,7 @@ type Space struct {
 	mu       sync.RWMutex // guards what follows
 	core     *crdtsync.Space
 	watchers map[*watcher]struct{}
+	intake   *intake                                 // a snapshot on its way, nil for none
 	refused  map[merge.Origin]*crdtsync.RefusedError // first change of each origin that is held back
 	diverged bool                                    // a level peer held other bytes
 }

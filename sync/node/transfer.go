@@ -28,7 +28,10 @@ const (
 )
 
 // Export writes the selected changes as a drop file and returns their number.
-// The file can be imported anywhere, any number of times.
+// The file can be imported anywhere, any number of times. When the log no longer
+// holds what the file would begin with, nothing is written and the error is a
+// [*crdtsync.TruncatedError]: export less, since a vector that covers
+// [Space.Floor], or connect the nodes.
 func (s *Space) Export(ctx context.Context, w io.Writer, cut Cut) (n uint64, err error) {
 	if s.bad != nil {
 		return 0, s.bad
@@ -39,6 +42,9 @@ func (s *Space) Export(ctx context.Context, w io.Writer, cut Cut) (n uint64, err
 	}
 	out := crdtsync.NewOutbox(s.name, since, s.limit(cut.Until))
 	local := locals{s.node}
+	if d, gone := s.gone(since); gone {
+		return 0, &crdtsync.TruncatedError{Space: s.name, Dot: d}
+	}
 	total := out.Fill(local)
 	file, err := wire.NewFileWriter(w, wire.FileHeader{Space: s.name, Origin: s.node.origin, Changes: total})
 	if err != nil {
@@ -60,6 +66,17 @@ func (s *Space) Export(ctx context.Context, w io.Writer, cut Cut) (n uint64, err
 		}
 		n += uint64(len(batch))
 	}
+}
+
+// gone returns a change that a file since a vector would begin with and that is
+// no longer in the log.
+func (s *Space) gone(since *merge.VersionVector) (d merge.Dot, gone bool) {
+	for _, d := range s.Floor().Sorted() {
+		if seq := since.Get(d.Origin); seq < d.Seq {
+			return merge.Dot{Origin: d.Origin, Seq: seq + 1}, true
+		}
+	}
+	return d, false
 }
 
 // limit returns the part of what the space has now that until contains.

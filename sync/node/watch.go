@@ -14,7 +14,8 @@ import (
 )
 
 // An Event is what one change did to one cell. Its slices are shared: they must
-// not be modified.
+// not be modified. Of what came in a snapshot, which is many changes at once, Dot
+// and Time are zero.
 type Event struct {
 	Object  Object
 	Element string        // which part of the object, in its stored form
@@ -130,6 +131,9 @@ func (s *Space) notify(effects []crdtsync.Effect) {
 }
 
 func (s *Space) event(e crdtsync.Effect) Event {
+	if e.Change == nil {
+		return Event{Object: Object{Key: e.Op.Cell.Object, Kind: e.Op.Cell.Kind}, Element: e.Op.Cell.Element, Before: e.Before, After: e.After}
+	}
 	return Event{
 		Object: Object{Key: e.Op.Cell.Object, Kind: e.Op.Cell.Kind}, Element: e.Op.Cell.Element,
 		Dot: e.Change.Dot, Time: e.Change.Time, Local: e.Change.Dot.Origin == s.node.origin,

@@ -63,6 +63,12 @@ func bodyOf(f crdtsync.Frame) (Type, body) {
 		return TypeAck, &ack{f.Space, appendVector(merge.VectorOf(f.Heads...)), f.Position}
 	case *crdtsync.Nack:
 		return TypeNack, &nack{f.Space, appendDot(f.Dot), f.Code, cut(f.Reason), f.Class, cut(f.Hint)}
+	case *crdtsync.SnapshotBegin:
+		return TypeSnapshotBegin, &snapshotBegin{f.Space, f.Number, uint64(f.Step), appendVector(f.Vector), []byte(f.After)}
+	case *crdtsync.SnapshotChunk:
+		return TypeSnapshotChunk, &snapshotChunk{f.Space, f.Number, f.Chunk, crdtsync.AppendParts(nil, f.Parts), crdtsync.AppendHeads(nil, f.Heads)}
+	case *crdtsync.SnapshotEnd:
+		return TypeSnapshotEnd, &snapshotEnd{f.Space, f.Number, f.Chunks, f.Print.Bytes()}
 	}
 	return controlBody(f)
 }
@@ -102,6 +108,12 @@ func newBody(t Type) linkBody {
 		return &ack{}
 	case TypeNack:
 		return &nack{}
+	case TypeSnapshotBegin:
+		return &snapshotBegin{}
+	case TypeSnapshotChunk:
+		return &snapshotChunk{}
+	case TypeSnapshotEnd:
+		return &snapshotEnd{}
 	}
 	return newControlBody(t)
 }

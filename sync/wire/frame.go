@@ -52,6 +52,10 @@ const (
 	TypeNeed        Type = 35 // body: 1 space, 2 ranges
 	TypeCredit      Type = 36 // body: 1 space, 2 changes, 3 bytes
 
+	TypeSnapshotBegin Type = 48 // body: 1 space, 2 sending, 3 step, 4 vector, 5 key
+	TypeSnapshotChunk Type = 49 // body: 1 space, 2 sending, 3 chunk, 4 cells, 5 heads
+	TypeSnapshotEnd   Type = 50 // body: 1 space, 2 sending, 3 chunks, 4 fingerprint
+
 	typeFileHeader Type = 240 // body: 1 space, 2 origin, 3 number of changes
 	typeFileEnd    Type = 241 // body: 1 number of records, 2 SHA-256
 )
@@ -64,6 +68,7 @@ var typeNames = map[Type]string{
 	TypeChanges: "CHANGES", TypeAck: "ACK", TypeNack: "NACK",
 	TypeAuth: "AUTH", TypeAuthUpdate: "AUTH_UPDATE", TypeExplain: "EXPLAIN", TypeExplained: "EXPLAINED",
 	TypeUnsubscribe: "UNSUBSCRIBE", TypeRevoked: "REVOKED", TypeNeed: "NEED", TypeCredit: "CREDIT",
+	TypeSnapshotBegin: "SNAPSHOT-BEGIN", TypeSnapshotChunk: "SNAPSHOT-CHUNK", TypeSnapshotEnd: "SNAPSHOT-END",
 	typeFileHeader: "FILE-HEADER", typeFileEnd: "FILE-END",
 }
 

@@ -60,6 +60,15 @@ func frames() []crdtsync.Frame {
 		&crdtsync.Revoked{Space: "notes", Code: "forbidden", Reason: "not yours"},
 		&crdtsync.Need{Space: "notes", Ranges: []crdtsync.Range{{Origin: origin(0xa1), First: 2, Last: 300}, {Origin: origin(0xa1), First: 302, Last: 302}, {Origin: origin(0xb2), First: 1, Last: 1}}},
 		&crdtsync.Credit{Space: "notes", Changes: 4096, Bytes: 4 << 20},
+		&crdtsync.SnapshotBegin{
+			Space: "notes", Number: 2, Step: crdtsync.SnapshotWhole, Vector: merge.VectorOf(dot(0xa1, 300)), After: "tags\x00\x01orset\x00\x01dhome",
+		},
+		&crdtsync.SnapshotChunk{
+			Space: "notes", Number: 2, Chunk: 1,
+			Parts: []crdtsync.CellPart{{Key: "tags\x00\x01gset\x00\x01dcity", State: []byte{}}, {Key: "tags\x00\x01gset\x00\x01dhome"}, {Key: "tags\x00\x01lww\x00\x01", State: []byte{1, 2, 3}, More: true}},
+			Heads: []crdtsync.OriginHead{{Origin: origin(0xa1), Head: crdtsync.Head{Seq: 300, Time: 77, Hash: crdtsync.Hash{1, 2}, Tip: true}}},
+		},
+		&crdtsync.SnapshotEnd{Space: "notes", Number: 2, Chunks: 2, Print: crdtsync.Fingerprint{5, 6, 7, 1 << 63}},
 	}
 }
 
