@@ -34,8 +34,8 @@ func TestFullDisk(t *testing.T) {
 		if got := b.Space("s").Summary().Changes; got < 2 || got > changes {
 			t.Errorf("%d changes on a disk without room for all, want some", got)
 		}
-		if got := problems(b); !slices.Contains(got, "store_error") {
-			t.Errorf("problems = %v, want store_error", got)
+		if got := problems(b); !slices.Contains(got, "store_full") {
+			t.Errorf("problems = %v, want store_full", got)
 		}
 		if err := b.Space("s").Update(t.Context(), add(-2)); !errors.Is(err, store.ErrReadOnly) {
 			t.Errorf("Update on a full disk = %v, want ErrReadOnly", err)

@@ -372,6 +372,10 @@ func (l *peerLink) moved(space string, heads []merge.Dot) {
 	l.mu.Lock()
 	r := l.core.Moved(space, heads)
 	l.mu.Unlock()
+	if len(r.Send) == 0 && r.Err == nil {
+		poke(l.wake)
+		return
+	}
 	if err := l.queue(r); err != nil {
 		l.finish(err)
 	}

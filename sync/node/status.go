@@ -126,6 +126,12 @@ func storeProblem(err error) Problem {
 			Action: "check the disk, then restart this node; nothing that was acknowledged is lost",
 		}
 	}
+	if errors.Is(err, store.ErrReadOnly) {
+		return Problem{
+			Code: "store_full", Cause: err.Error(),
+			Action: "make room on the disk; nothing is written until then, and all that was acknowledged is safe",
+		}
+	}
 	return Problem{
 		Code: "store_error", Cause: err.Error(),
 		Action: "check the disk and its free space; the last write was not taken, the next one is tried",

@@ -29,8 +29,8 @@ type Detector struct {
 // interval, until it is known better, and which was heard now.
 func NewDetector(expected time.Duration, now time.Time) *Detector {
 	d := &Detector{last: now}
-	d.add(expected * 3 / 4)
-	d.add(expected * 5 / 4)
+	d.add(expected * 7 / 8)
+	d.add(expected * 9 / 8)
 	return d
 }
 
