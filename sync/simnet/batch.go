@@ -181,6 +181,9 @@ func (b *batch) offer(space int, c *crdtsync.Change) error {
 	case errors.Is(err, crdtsync.ErrFuture):
 		w.coverage[SeenFuture]++
 		b.refused[space] = append(b.refused[space], err)
+	case errors.Is(err, crdtsync.ErrForked) && w.knobs.Rollback > 0:
+		w.notice(b.node, "a change that is not what its dot says")
+		b.refused[space] = append(b.refused[space], err)
 	default:
 		return err
 	}
@@ -200,6 +203,9 @@ func (w *world) reason(err error) string {
 	}
 	if errors.Is(err, crdtsync.ErrFuture) {
 		return "from the future"
+	}
+	if errors.Is(err, crdtsync.ErrForked) {
+		return "its dot names another change"
 	}
 	return "applied before"
 }

@@ -12,6 +12,10 @@ const (
 
 // finish heals everything, lets the nodes come to rest and judges them.
 func (w *world) finish() {
+	if w.forked != nil {
+		w.finishForked()
+		return
+	}
 	w.heal()
 	rest := restTicks
 	if w.knobs.Lossy {

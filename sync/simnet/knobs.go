@@ -54,7 +54,7 @@ type Knobs struct {
 	Batch       int // percent of deliveries that share a commit with a transaction
 
 	// Per mille of steps.
-	Crash, Reset, HalfOpen, Partition, Pause, Jump, DiskFull, Restore, Clone, Retire int
+	Crash, Reset, HalfOpen, Partition, Pause, Jump, DiskFull, Restore, Rollback, Clone, Retire int
 
 	CrashInside int   // per mille of commits in which a node crashes
 	Skew        int64 // largest initial error of a wall clock, ms
@@ -112,6 +112,7 @@ func (k *Knobs) drawMachines(r *rand.Rand) {
 	maybe(r, 2, func() { k.Jump, k.Leap = 1+r.IntN(15), r.Int64N(3*k.MaxDrift) })
 	maybe(r, 4, func() { k.DiskFull = 1 + r.IntN(15) })
 	maybe(r, 4, func() { k.Restore = 1 + r.IntN(10) })
+	maybe(r, 12, func() { k.Rollback = 1 + r.IntN(6) })
 	maybe(r, 5, func() { k.Clone = 1 + r.IntN(6) })
 	maybe(r, 5, func() { k.Retire = 1 + r.IntN(6) })
 	maybe(r, 3, func() { k.Waiting = 1 + r.IntN(4) })
@@ -171,6 +172,7 @@ func (k Knobs) numbers() []knob {
 		{"pause per mille", int64(k.Pause)},
 		{"disk full per mille", int64(k.DiskFull)},
 		{"restore per mille", int64(k.Restore)},
+		{"rollback per mille", int64(k.Rollback)},
 		{"clone per mille", int64(k.Clone)},
 		{"retire per mille", int64(k.Retire)},
 		{"skew ms", k.Skew},

@@ -95,6 +95,7 @@ func (n *node) restore() {
 	b := n.backup
 	n.backup = nil
 	n.replace(b, "is restored from its backup")
+	n.renewAfter()
 }
 
 // copyFrom replaces the store by a copy of another node's, as somebody does who
@@ -105,6 +106,7 @@ func (n *node) copyFrom(other *node) {
 	}
 	n.world.coverage[FaultClone]++
 	n.replace(other.copy(), "is set up with a copy of the store of "+other.name())
+	n.renewAfter()
 }
 
 // retire ends the node for good; another one without any data joins in its place.
@@ -113,10 +115,18 @@ func (n *node) retire() {
 	empty := &backup{disk: &memstore.Disk{}, applied: make([]holding, len(n.applied))}
 	n.backup = nil
 	n.replace(empty, "retires, and a new node joins in its place")
+	n.renewAfter()
 }
 
-// replace puts a store in place of the node's, under a new origin. What nobody
-// else holds is lost.
+// renewAfter gives the node a new origin after its store was replaced.
+func (n *node) renewAfter() {
+	n.rolledBack = false
+	if n.world.failure == nil && !n.world.bugs.keepOrigin {
+		n.reincarnate()
+	}
+}
+
+// replace puts a store in place of the node's. What nobody else holds is lost.
 func (n *node) replace(by *backup, what string) {
 	w := n.world
 	n.crash("")
@@ -130,9 +140,6 @@ func (n *node) replace(by *backup, what string) {
 	}
 	w.tell(n, "%s", what)
 	n.start()
-	if w.failure == nil && !w.bugs.keepOrigin {
-		n.reincarnate()
-	}
 }
 
 // reincarnate gives a running node a new origin.

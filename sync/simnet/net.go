@@ -71,7 +71,7 @@ func (w *world) connect(a, b *node) {
 		if n == a {
 			peer = b
 		}
-		link := crdtsync.NewLink(crdtsync.LinkConfig{Origin: n.origin, Name: n.name(), Window: uint64(w.knobs.Window)}, n)
+		link := crdtsync.NewLink(crdtsync.LinkConfig{Origin: n.origin, Name: n.name(), Window: uint64(w.knobs.Window), Mend: w.knobs.Rollback > 0}, n)
 		n.sides[peer.id] = &side{link: link, dial: w.dials}
 		n.send(peer, link.Start())
 	}

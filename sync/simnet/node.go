@@ -33,6 +33,8 @@ type node struct {
 	paused bool
 	full   bool // the disk
 
+	rolledBack bool // and has not heard of it
+
 	kinds   crdt.Kinds
 	spaces  []*crdtsync.Space // by number; nil for one the node has not met
 	sides   []*side           // by peer; nil for none
@@ -287,9 +289,13 @@ func (n *node) take(peer *node, offers []crdtsync.Offered, position uint64, by S
 func (n *node) follow(peer *node, r crdtsync.Ready) {
 	w := n.world
 	n.send(peer, r.Send)
+	defer n.mend(r.Forks)
 	n.meet(peer, r.Meetings...)
 	for _, space := range r.Diverged {
 		w.violate(Convergence, "%s and %s have applied the same changes of %s and hold different cells", n.name(), peer.name(), space)
+	}
+	if len(r.Diverged) > 0 {
+		w.notice(n, "the same changes and other cells")
 	}
 	for _, nack := range r.Refused {
 		w.tell(n, "hears that %s refuses %s: %s", peer.name(), w.label(nack.Dot), nack.Code)

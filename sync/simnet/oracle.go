@@ -38,6 +38,8 @@ const (
 	Durability Oracle = "durability"
 	// Identity: no dot names two payloads.
 	Identity Oracle = "identity"
+	// Detection: if a dot names two payloads all the same, somebody notices.
+	Detection Oracle = "detection of forks"
 	// Honesty: a node says of itself only what is durable.
 	Honesty Oracle = "honesty"
 	// Liveness: healed nodes come to rest within a bound of simulated time.
@@ -107,6 +109,9 @@ func (w *world) checkDeps(h *history, c *crdtsync.Change) {
 
 func (n *node) recordOwn(space int, c *crdtsync.Change, ops []Op) {
 	w, h, label := n.world, n.world.histories[space], n.world.label(c.Dot)
+	if n.forks(space, c) {
+		return
+	}
 	if h.byDot[c.Dot] != nil {
 		w.violate(Identity, "%s writes a second change under %s", n.name(), label)
 		return
@@ -132,6 +137,9 @@ func (n *node) recordApplied(space int, c *crdtsync.Change) {
 	}
 	if w.trace != nil {
 		w.tell(n, "applies %s in %s", r.label, w.spaces[space])
+	}
+	if w.forked != nil && !bytes.Equal(r.raw, c.Bytes()) {
+		return
 	}
 	switch {
 	case !bytes.Equal(r.raw, c.Bytes()):

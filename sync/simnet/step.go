@@ -27,6 +27,7 @@ const (
 	Backup               // Node's store is copied
 	Restore              // the copy replaces Node's store, under a new origin
 	Clone                // a copy of Peer's store replaces Node's, under a new origin
+	Rollback             // the copy replaces Node's store, which does not know
 	Retire               // a new node without data takes Node's place
 )
 

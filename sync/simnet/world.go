@@ -38,6 +38,9 @@ type world struct {
 	trace    *trace // nil unless the run is to be told
 	failure  *Failure
 	only     []Oracle // that count, nil for all
+
+	forked  []fork
+	noticed bool // somebody knows of a fork
 }
 
 // newWorld returns the world of a seed, with nothing in it yet.
@@ -156,6 +159,8 @@ func (w *world) actOnMachine(s Step, n *node) {
 		n.backUp()
 	case Restore:
 		n.restore()
+	case Rollback:
+		n.rollBack()
 	case Retire:
 		n.retire()
 	}
