@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 
@@ -55,6 +56,27 @@ func (a *Account) Equal(o *Account) bool {
 
 // Clone returns a copy that shares no memory with the receiver.
 func (a *Account) Clone() *Account { return &Account{a.Created, a.Spent, *a.Given.Clone()} }
+
+func (a *Account) plus(o *Account) error {
+	err := cmp.Or(a.Created.plus(&o.Created), a.Spent.plus(&o.Spent))
+	for to, n := range o.Given.All() {
+		given := a.to(to)
+		err = cmp.Or(err, given.plus(n))
+		a.Given.Raise(to, given)
+	}
+	return err
+}
+
+func (a *Account) minus(o *Account) {
+	a.Created, a.Spent = a.Created-o.Created, a.Spent-o.Spent
+	var given merge.ByOrigin[Total, *Total]
+	for to, n := range a.Given.All() {
+		if left := *n - o.to(to); left > 0 {
+			given.Raise(to, left)
+		}
+	}
+	a.Given = given
+}
 
 // AppendBinary appends created, spent, the origins that were given rights,
 // ascending, and how many each.

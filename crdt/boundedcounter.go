@@ -28,6 +28,11 @@ import (
 // must not be lost and then written again under the same origin: it could spend
 // its rights twice.
 //
+// In a field of an [ORMap], removing the field takes away the rights that the
+// remover sees. What their origin spends or gives of them at the same time, it
+// then owes: it has no rights before it has counted up by as much again, and
+// nobody else has fewer for that.
+//
 // The zero value is 0, without rights, and ready to use. A BoundedCounter must
 // not be copied by assignment once used, and is not safe for concurrent
 // mutation.
@@ -35,7 +40,7 @@ import (
 // Source: Balegas et al., "Extending eventually consistent cloud databases for
 // enforcing numeric invariants", SRDS 2015.
 type BoundedCounter struct {
-	accounts merge.ByOrigin[Account, *Account]
+	accounts tallies[Account, *Account]
 }
 
 // ErrRights is the kind of every [*RightsError].
@@ -61,7 +66,7 @@ func (e *RightsError) Is(target error) bool { return target == ErrRights }
 // returns [ErrOverflow], a nil delta, and leaves the counter unchanged if origin
 // would have counted up by more than 2^63-1 in its life.
 func (c *BoundedCounter) Inc(origin merge.Origin, n uint64) (*BoundedCounter, error) {
-	created, err := c.Account(origin).Created.Add(n)
+	created, err := c.all(origin).Created.Add(n)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +112,7 @@ func (c *BoundedCounter) pay(origin merge.Origin, n uint64, change func(*Account
 	if have := c.Rights(origin); have < n {
 		return nil, &RightsError{origin, have, n}
 	}
-	account := c.Account(origin)
+	account := c.all(origin)
 	if err := change(&account); err != nil {
 		return nil, err
 	}
@@ -121,24 +126,27 @@ func (c *BoundedCounter) pay(origin merge.Origin, n uint64, change func(*Account
 // back copies the account of origin to delta and, unless origin has paid for
 // everything by counting up itself, those of its donors, likewise.
 func (c *BoundedCounter) back(delta *BoundedCounter, origin merge.Origin) {
-	account, ok := c.accounts.Get(origin)
-	if !ok || !delta.accounts.Join(origin, account) || account.backed() {
+	if !delta.accounts.take(&c.accounts, origin) || c.accounts.of(origin).backed() {
 		return
 	}
-	for donor, a := range c.accounts.All() {
+	for donor, a := range c.accounts.left() {
 		if a.to(origin) > 0 {
 			c.back(delta, donor)
 		}
 	}
 }
 
-// Account returns a copy of the account of origin.
-func (c *BoundedCounter) Account(origin merge.Origin) Account {
+// all returns a copy of all that origin ever did.
+func (c *BoundedCounter) all(origin merge.Origin) Account {
 	if a, ok := c.accounts.Get(origin); ok {
 		return *a.Clone()
 	}
 	return Account{}
 }
+
+// Account returns a copy of the account of origin, in a field without what
+// removals of the field have seen of it.
+func (c *BoundedCounter) Account(origin merge.Origin) Account { return *c.accounts.of(origin).Clone() }
 
 // Join merges the account of one origin, as [DecodeAccount] reads it from a
 // cell, and reports a change. It does not retain a.
@@ -146,23 +154,22 @@ func (c *BoundedCounter) Join(origin merge.Origin, a Account) bool {
 	return c.accounts.Join(origin, &a)
 }
 
-// Value returns what was counted up and not down. A sum beyond the uint64 range
-// is the end of it; the state stays exact. It is 0 as well where an origin that
-// was used twice, or a liar, has spent more than there was.
+// Value returns what was counted up and not down, which is the sum of all
+// rights. A sum beyond the uint64 range is the end of it; the state stays exact.
+// An origin that was used twice, or a liar, can have spent more than there was;
+// it counts for 0, as one that owes what a removal took away.
 func (c *BoundedCounter) Value() uint64 {
-	var all flow
-	for _, a := range c.accounts.All() {
-		all.in.add(uint64(a.Created))
-		all.out.add(uint64(a.Spent))
+	var all sum
+	for _, of := range c.flows() {
+		all.add(of.left())
 	}
-	return all.left()
+	return all.above(sum{})
 }
 
 // Rights returns by how much origin may count down.
 func (c *BoundedCounter) Rights(origin merge.Origin) uint64 {
-	own := c.Account(origin)
-	of := own.flow()
-	for _, a := range c.accounts.All() {
+	of := c.accounts.of(origin).flow()
+	for _, a := range c.accounts.left() {
 		of.in.add(uint64(a.to(origin)))
 	}
 	return of.left()
@@ -170,8 +177,20 @@ func (c *BoundedCounter) Rights(origin merge.Origin) uint64 {
 
 // Holders yields the origins that have rights, ascending, with their number.
 func (c *BoundedCounter) Holders() iter.Seq2[merge.Origin, uint64] {
-	flows := map[merge.Origin]flow{}
-	for origin, a := range c.accounts.All() {
+	flows := c.flows()
+	return func(yield func(merge.Origin, uint64) bool) {
+		for _, origin := range slices.SortedFunc(maps.Keys(flows), merge.Origin.Compare) {
+			if n := flows[origin].left(); n > 0 && !yield(origin, n) {
+				return
+			}
+		}
+	}
+}
+
+// flows returns the rights of all origins.
+func (c *BoundedCounter) flows() map[merge.Origin]flow {
+	flows := make(map[merge.Origin]flow, c.accounts.Len())
+	for origin, a := range c.accounts.left() {
 		of := a.flow()
 		of.in.addSum(flows[origin].in)
 		flows[origin] = of
@@ -181,13 +200,7 @@ func (c *BoundedCounter) Holders() iter.Seq2[merge.Origin, uint64] {
 			flows[to] = of
 		}
 	}
-	return func(yield func(merge.Origin, uint64) bool) {
-		for _, origin := range slices.SortedFunc(maps.Keys(flows), merge.Origin.Compare) {
-			if n := flows[origin].left(); n > 0 && !yield(origin, n) {
-				return
-			}
-		}
-	}
+	return flows
 }
 
 // A flow is the rights that came in and went out.
@@ -210,28 +223,12 @@ func (c *BoundedCounter) MarshalBinary() ([]byte, error) { return c.AppendBinary
 
 // AppendBinary appends the form of MarshalBinary to dst.
 func (c *BoundedCounter) AppendBinary(dst []byte) ([]byte, error) {
-	body := appendOwners(nil, &c.accounts)
-	for _, a := range c.accounts.All() {
-		body, _ = a.AppendBinary(body)
-	}
-	return appendEnvelope(dst, BoundedKind.Name(), body)
+	return c.accounts.appendForm(dst, BoundedKind.Name())
 }
 
 // UnmarshalBinary replaces the receiver by what b holds. It accepts what
 // MarshalBinary writes and nothing else: the error is a [*merge.FormatError],
 // and then the receiver is unchanged. It does not retain b.
 func (c *BoundedCounter) UnmarshalBinary(b []byte) error {
-	r, err := openEnvelope(BoundedKind.Name(), b)
-	if err != nil {
-		return err
-	}
-	read := BoundedCounter{}
-	for _, o := range readOwners(r, minAccount) {
-		read.accounts.Raise(o, readAccount(r))
-	}
-	if err := r.Done(); err != nil {
-		return err
-	}
-	*c = read
-	return nil
+	return c.accounts.readForm(b, BoundedKind.Name(), readAccount, minAccount)
 }

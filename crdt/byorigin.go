@@ -24,6 +24,7 @@ func readOwners(r *varint.Reader, more int) []merge.Origin {
 		copy(origins[i][:], r.Fixed(len(origins[i])))
 		if i > 0 && origins[i].Compare(origins[i-1]) <= 0 {
 			r.Fail("origins out of order")
+			return nil
 		}
 	}
 	return origins

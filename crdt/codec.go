@@ -22,7 +22,12 @@ type envelope struct {
 
 // appendEnvelope appends the binary form of a value of the named type.
 func appendEnvelope(dst []byte, name string, body []byte) ([]byte, error) {
-	b, err := encMode.Marshal(envelope{name, formatVersion, body})
+	return appendVersion(dst, name, formatVersion, body)
+}
+
+// appendVersion is appendEnvelope for a form of the version given.
+func appendVersion(dst []byte, name string, version uint64, body []byte) ([]byte, error) {
+	b, err := encMode.Marshal(envelope{name, version, body})
 	if err != nil {
 		return nil, &ValueError{"a state that cannot be encoded", err}
 	}

@@ -93,6 +93,7 @@ func goldens(t testing.TB) map[string]decodable {
 	}
 	maps.Copy(all, goldenMaps(t))
 	maps.Copy(all, counterGoldens(t))
+	maps.Copy(all, fieldCounterGoldens(t))
 	maps.Copy(all, flagGoldens())
 	return all
 }

@@ -27,8 +27,11 @@ type fieldKind interface {
 }
 
 func fieldKindOf(k Kind) fieldKind {
-	if k == PNCounterKind {
+	if k == PNCounterKind || k == PNSetKind {
 		return asItIs{shareKind{k}}
+	}
+	if k, ok := k.(interface{ inField() fieldKind }); ok {
+		return k.inField()
 	}
 	if k, ok := k.(*causal); ok {
 		return causalField{asItIs{k}, k}
@@ -66,7 +69,7 @@ type causalField struct {
 
 func (f causalField) check(w Write) error { return f.causal.checkInField(w) }
 
-// shareKind resets the shares of counters by their baselines.
+// shareKind resets the shares of counts by their baselines.
 type shareKind struct{ Kind }
 
 // Reset returns the op that takes the share seen into its baseline.

@@ -11,7 +11,8 @@ import (
 // A GCounter counts up.
 //
 // Concurrent additions add up. The state is a [Total] per origin that ever
-// counted, and each stays for ever.
+// counted, and each stays for ever. In a field of an [ORMap] there is as much
+// again for what was removed.
 //
 // An origin may add up to 2^63-1 in its life. It belongs to one replica, whose
 // state must not be lost and then written again under the same origin: after a
@@ -22,7 +23,7 @@ import (
 //
 // Source: Shapiro et al., INRIA RR-7506, specification 6.
 type GCounter struct {
-	totals merge.ByOrigin[Total, *Total]
+	totals tallies[Total, *Total]
 }
 
 // Add adds n as origin and returns the delta. It returns [ErrOverflow], a nil
@@ -68,11 +69,12 @@ func (c *GCounter) first(origin merge.Origin, n uint64, delta *GCounter) (*GCoun
 // and reports a change.
 func (c *GCounter) Join(origin merge.Origin, t Total) bool { return c.totals.Join(origin, &t) }
 
-// Value returns the sum of what was added. A sum beyond the uint64 range is the
+// Value returns the sum of what was added, in a field what removals of the field
+// have not seen of it. A sum beyond the uint64 range is the
 // end of it; the state stays exact.
 func (c *GCounter) Value() uint64 {
 	var up sum
-	for _, t := range c.totals.All() {
+	for _, t := range c.totals.left() {
 		up.add(uint64(*t))
 	}
 	return up.above(sum{})
@@ -93,30 +95,14 @@ func (c *GCounter) MarshalBinary() ([]byte, error) { return c.AppendBinary(nil) 
 
 // AppendBinary appends the form of MarshalBinary to dst.
 func (c *GCounter) AppendBinary(dst []byte) ([]byte, error) {
-	body := appendOwners(nil, &c.totals)
-	for _, t := range c.totals.All() {
-		body = binary.AppendUvarint(body, uint64(*t))
-	}
-	return appendEnvelope(dst, GCounterKind.Name(), body)
+	return c.totals.appendForm(dst, GCounterKind.Name())
 }
 
 // UnmarshalBinary replaces the receiver by what b holds. It accepts what
 // MarshalBinary writes and nothing else: the error is a [*merge.FormatError],
 // and then the receiver is unchanged. It does not retain b.
 func (c *GCounter) UnmarshalBinary(b []byte) error {
-	r, err := openEnvelope(GCounterKind.Name(), b)
-	if err != nil {
-		return err
-	}
-	read := GCounter{}
-	for _, o := range readOwners(r, 1) {
-		read.totals.Raise(o, readTotal(r))
-	}
-	if err := r.Done(); err != nil {
-		return err
-	}
-	*c = read
-	return nil
+	return c.totals.readForm(b, GCounterKind.Name(), readTotal, 1)
 }
 
 // A Total is what one origin ever added. It only grows. It is the cell of a
@@ -145,6 +131,16 @@ func (t *Total) Equal(o *Total) bool { return *t == *o }
 
 // Clone returns a copy.
 func (t *Total) Clone() *Total { c := *t; return &c }
+
+func (t *Total) plus(o *Total) error {
+	more, err := t.Add(uint64(*o))
+	if err == nil {
+		*t = more
+	}
+	return err
+}
+
+func (t *Total) minus(o *Total) { *t -= *o }
 
 // AppendBinary appends the total as a varint.
 func (t *Total) AppendBinary(dst []byte) ([]byte, error) {

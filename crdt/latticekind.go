@@ -23,10 +23,10 @@ var (
 	PNCounterKind Kind = &lattice[Share, *Share]{"pncounter", checkOrigin, decodeShare}
 	// GCounterKind keeps counters that only go up. Its cells are named by
 	// origin, and written by it alone.
-	GCounterKind Kind = &ownLattice[Total, *Total]{lattice[Total, *Total]{"gcounter", checkOrigin, decodeTotal}}
+	GCounterKind Kind = newOwnLattice[Total]("gcounter", decodeTotal)
 	// BoundedKind keeps counters that never fall below 0. Its cells are named
 	// by origin, and written by it alone.
-	BoundedKind Kind = &ownLattice[Account, *Account]{lattice[Account, *Account]{"bounded", checkOrigin, decodeAccount}}
+	BoundedKind Kind = newOwnLattice[Account]("bounded", decodeAccount)
 )
 
 // ErrRemoved says that a two-phase set never takes back an element that was removed.
@@ -270,7 +270,17 @@ type lattice[L any, P CellLattice[L]] struct {
 
 // ownLattice is a lattice whose cells are named by origins, each written by its
 // origin alone.
-type ownLattice[L any, P CellLattice[L]] struct{ lattice[L, P] }
+type ownLattice[L any, P tally[L]] struct {
+	lattice[L, P]
+	field fieldKind
+}
+
+func newOwnLattice[L any, P tally[L]](name string, decode func([]byte) (L, error)) *ownLattice[L, P] {
+	k := lattice[L, P]{name, checkOrigin, decode}
+	return &ownLattice[L, P]{k, newCounterField(k)}
+}
+
+func (k ownLattice[L, P]) inField() fieldKind { return k.field }
 
 // Check accepts a Put of an encoded value in the cell of the writer's origin.
 func (k ownLattice[L, P]) Check(w Write) error {

@@ -8,8 +8,8 @@ import (
 )
 
 // Field is the constraint "a V can be the value of a field of an [ORMap]": the
-// causal types of this package, [PNCounter], ORMap itself, and [Nested] of any
-// other lattice.
+// causal types of this package, the counters, [PNSet], ORMap itself, and [Nested]
+// of any other lattice.
 type Field[V any] interface {
 	*V
 	merge.Lattice[*V]
@@ -82,34 +82,38 @@ func underContext[K comparable, V any](m *merge.DotMap[K, V], seen *merge.Contex
 	return &c
 }
 
-// counterStore is the store of a counter: its shares, which have no dots.
-type counterStore struct{ *PNCounter }
-
-func (s counterStore) context() *merge.Context { return nil }
-
-func (s counterStore) join(_ *merge.Context, from store, _ *merge.Context, _ []merge.Dot) bool {
-	return s.Merge(from.(counterStore).PNCounter)
+// dotless is the constraint "*V is a counter, or many: of it removals take away
+// totals, not dots".
+type dotless[V any] interface {
+	merge.Ptr[V]
+	// resetInto writes into delta, which is empty, what takes away all that the
+	// receiver counts.
+	resetInto(delta *V)
+	// counts reports whether there is something to take away.
+	counts() bool
 }
 
-func (s counterStore) dots() iter.Seq[merge.Dot] { return none }
+// dotlessStore is the store of a value that has no dots, and no context.
+type dotlessStore[V any, P dotless[V]] struct{ value P }
 
-func (s counterStore) holds(merge.Dot) bool { return false }
+func (s dotlessStore[V, P]) context() *merge.Context { return nil }
 
-func (s counterStore) reset(delta store, dots []merge.Dot) []merge.Dot {
-	delta.(counterStore).Merge(s.Clone().Reset())
+func (s dotlessStore[V, P]) join(_ *merge.Context, from store, _ *merge.Context, _ []merge.Dot) bool {
+	return s.value.Merge(from.(dotlessStore[V, P]).value)
+}
+
+func (s dotlessStore[V, P]) dots() iter.Seq[merge.Dot] { return none }
+
+func (s dotlessStore[V, P]) holds(merge.Dot) bool { return false }
+
+func (s dotlessStore[V, P]) reset(delta store, dots []merge.Dot) []merge.Dot {
+	s.value.resetInto(delta.(dotlessStore[V, P]).value)
 	return dots
 }
 
-func (s counterStore) empty() bool { return s.shares.Len() == 0 }
+func (s dotlessStore[V, P]) empty() bool { return s.value.Equal(new(V)) }
 
-func (s counterStore) present() bool {
-	for _, share := range s.shares.All() {
-		if share.Reset() != *share {
-			return true
-		}
-	}
-	return false
-}
+func (s dotlessStore[V, P]) present() bool { return s.value.counts() }
 
 // store keeps the set out of columns for good: a map joins parts of it.
 func (s *ORSet[T]) store() store {
@@ -179,14 +183,3 @@ func (r *MVRegister[T]) under(seen *merge.Context) *MVRegister[T] {
 
 func (r *MVRegister[T]) typeName() string { return MVKind.Name() }
 
-func (c *PNCounter) store() store { return counterStore{c} }
-
-func (c *PNCounter) under(*merge.Context) *PNCounter { return c }
-
-func (c *PNCounter) typeName() string { return PNCounterKind.Name() }
-
-func (c *PNCounter) appendStore(dst []byte, _ *dotTable) ([]byte, error) {
-	return c.appendShares(dst), nil
-}
-
-func (c *PNCounter) readStore(r *varint.Reader, _ *dotTable) error { return c.readShares(r) }

@@ -25,7 +25,8 @@ type Embedded[L any] interface {
 // dominates, so that of a chain, such as a register or a maximum, one is left. A
 // reset, which is what the removal of the field is, takes away the deltas it has
 // seen and no other: what was written at the same time stays whole, the part of
-// it that repeats what was reset included.
+// it that repeats what was reset included. That is why the counters, whose deltas
+// are totals, are fields by themselves and need no Nested.
 //
 // The state is the deltas that no later write dominates and no reset has seen,
 // and one causal context. Every change takes the next dot of its origin, so an

@@ -18,10 +18,10 @@ import (
 // the package about what can be a K.
 //
 // The state is the state of each field and one causal context for all of them,
-// nested maps included. A removed field leaves nothing behind but the shares of
-// its counters, which stay for ever: a [PNCounter] is reset by its baselines, so
-// that additions survive a concurrent removal exactly. What a removed value did
-// without dots is subject to its own rules otherwise.
+// nested maps included. A removed field leaves nothing behind but, of counters
+// and a [PNSet], what each origin has counted and how much of that removals have
+// seen, which stay for ever: so what is counted at the time of a removal survives
+// it exactly.
 //
 // Every change of the map or of a value in it takes the next dot of its origin,
 // except those of counters, so an origin belongs to one ORMap of one replica,

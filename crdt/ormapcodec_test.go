@@ -110,6 +110,9 @@ func TestMapDecodingMemory(t *testing.T) {
 		deepMaps  = crdt.ORMap[int, setMaps, *setMaps]
 		registers = crdt.ORMap[int, crdt.MVRegister[int], *crdt.MVRegister[int]]
 		counters  = crdt.ORMap[int, crdt.PNCounter, *crdt.PNCounter]
+		totals    = crdt.ORMap[int, crdt.GCounter, *crdt.GCounter]
+		stocks    = crdt.ORMap[int, crdt.BoundedCounter, *crdt.BoundedCounter]
+		votes     = crdt.ORMap[int, crdt.PNSet[int], *crdt.PNSet[int]]
 		deltas    = crdt.ORMap[int, crdt.Nested[crdt.GSet[int], *crdt.GSet[int]], *crdt.Nested[crdt.GSet[int], *crdt.GSet[int]]]
 	)
 	for _, c := range []struct {
@@ -125,6 +128,13 @@ func TestMapDecodingMemory(t *testing.T) {
 		{&registers{}, 1, "mvregister", register},
 		{&counters{}, 1, "pncounter", share},
 		{&deltas{}, 1, "nested", delta},
+		{&totals{}, 1, "gcounter", func(int) []byte { return slices.Concat([]byte{1}, originA[:], []byte{1, 1}, originA[:], []byte{1}) }},
+		{&stocks{}, 1, "bounded", func(int) []byte {
+			return slices.Concat([]byte{1}, originA[:], []byte{1, 0, 0, 1}, originA[:], []byte{1, 0, 0})
+		}},
+		{&votes{}, 1, "pnset", func(int) []byte {
+			return slices.Concat([]byte{1, 1, 0, 1, 1}, originA[:], []byte{0, 1, 0, 1, 0})
+		}},
 	} {
 		b := manyFields(t, n, c.name, c.field)
 		var err error
@@ -190,6 +200,9 @@ func TestDamagedCellsInFields(t *testing.T) {
 		{path(t, a, "f", "twopset"), good},
 		{path(t, nil, "f", "lww"), good},
 		{path(t, originA[:], "f", "pncounter"), []byte{1, 0, 2, 0}},
+		{path(t, originA[:], "f", "gcounter"), []byte{1, 5, 6}},
+		{path(t, originA[:], "f", "gcounter"), good},
+		{path(t, originA[:], "f", "bounded"), []byte{3, 5, 0, 0, 5, 1, 0}},
 	} {
 		_, err := mapKind.State([]byte(c.name), c.cell)
 		_, _, err2 := mapKind.ResetCell([]byte(c.name), c.cell)

@@ -20,10 +20,10 @@ const MaxDepth = 16
 // most [MaxElement] bytes. Two kinds in one field are two objects, removed
 // together.
 //
-// A field of a [Resetter] is kept in the cells of its kind. A cell of any other
-// kind holds the writes that no later write dominates and no removal has seen,
-// each under its dot, and is read through [MapKind.State]: as of [Nested], what
-// is written at the time of a removal survives it whole.
+// A field of a [Resetter] is kept in the cells of its kind, and so are counts,
+// which are reset by baselines: a cell of a "gcounter" or a "bounded" has its
+// own, and is read through [MapKind.State]. A cell of any other kind holds the writes that no later write dominates and no removal has seen,
+// each under its dot, and is read likewise: as of [Nested], what is written at the time of a removal survives it whole.
 //
 // A write to a field of a kind that is not among the map's is an
 // [*UnknownKindError].

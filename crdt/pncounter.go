@@ -75,11 +75,7 @@ func (c *PNCounter) Join(origin merge.Origin, s Share) bool { return c.shares.Jo
 // returns the delta. The delta holds every share that was not 0 already.
 func (c *PNCounter) Reset() *PNCounter {
 	delta := &PNCounter{}
-	for origin, share := range c.shares.All() {
-		if reset := share.Reset(); reset != *share {
-			delta.shares.Raise(origin, reset)
-		}
-	}
+	c.resetInto(delta)
 	c.Merge(delta)
 	return delta
 }

@@ -52,56 +52,8 @@ func SplitElementShare(name []byte) (element []byte, origin merge.Origin, err er
 // Source: Shapiro et al., INRIA RR-7506, section 3.3.4; the reset is that of
 // [PNCounter].
 type PNSet[T comparable] struct {
-	shares merge.Map[T, shares, *shares]
+	counters merge.Map[T, PNCounter, *PNCounter]
 }
-
-// shares is the shares of one counter, ascending by origin.
-type shares struct{ list []ownShare }
-
-type ownShare struct {
-	origin merge.Origin
-	Share
-}
-
-func (s *shares) find(o merge.Origin) (int, bool) {
-	return slices.BinarySearchFunc(s.list, o, func(e ownShare, o merge.Origin) int { return e.origin.Compare(o) })
-}
-
-// at returns the share of o.
-func (s *shares) at(o merge.Origin) Share {
-	if i, ok := s.find(o); ok {
-		return s.list[i].Share
-	}
-	return Share{}
-}
-
-// value returns the count, clamped as that of a PNCounter.
-func (s *shares) value() int64 {
-	var up, down sum
-	for _, e := range s.list {
-		up.add(e.P - e.PBase)
-		down.add(e.N - e.NBase)
-	}
-	return up.minus(down)
-}
-
-// Merge joins the shares origin by origin.
-func (s *shares) Merge(from *shares) (changed bool) {
-	for _, e := range from.list {
-		i, ok := s.find(e.origin)
-		if !ok {
-			s.list = slices.Insert(s.list, i, e)
-			changed = true
-		} else if s.list[i].Merge(&e.Share) {
-			changed = true
-		}
-	}
-	return changed
-}
-
-func (s *shares) Equal(o *shares) bool { return slices.Equal(s.list, o.list) }
-
-func (s *shares) Clone() *shares { return &shares{slices.Clone(s.list)} }
 
 // Add counts v up by 1 as origin and returns the delta. It returns
 // [ErrOverflow], a nil delta, and changes nothing if the share of the origin
@@ -115,42 +67,42 @@ func (s *PNSet[T]) Remove(origin merge.Origin, v T) (*PNSet[T], error) {
 }
 
 func (s *PNSet[T]) count(origin merge.Origin, v T, n int64) (*PNSet[T], error) {
-	share, err := s.at(v).at(origin).Add(n)
+	var own PNCounter
+	if share, ok := s.at(v).shares.Get(origin); ok {
+		own.Join(origin, *share)
+	}
+	delta, err := own.Add(origin, n)
 	if err != nil {
 		return nil, err
 	}
-	return s.join(v, &shares{[]ownShare{{origin, share}}}), nil
+	return s.join(v, delta), nil
 }
 
 // Reset takes away what the set has seen of v, so that its count is 0, and
 // returns the delta. What is counted concurrently survives.
 func (s *PNSet[T]) Reset(v T) *PNSet[T] {
-	var reset shares
-	for _, e := range s.at(v).list {
-		if zero := e.Reset(); zero != e.Share {
-			reset.list = append(reset.list, ownShare{e.origin, zero})
-		}
-	}
+	var reset PNCounter
+	s.at(v).resetInto(&reset)
 	return s.join(v, &reset)
 }
 
-func (s *PNSet[T]) join(v T, part *shares) *PNSet[T] {
+func (s *PNSet[T]) join(v T, part *PNCounter) *PNSet[T] {
 	delta := &PNSet[T]{}
-	delta.shares.Join(v, part)
-	s.shares.Join(v, part)
+	delta.counters.Join(v, part)
+	s.counters.Join(v, part)
 	return delta
 }
 
-func (s *PNSet[T]) at(v T) *shares {
-	if c, ok := s.shares.Get(v); ok {
+func (s *PNSet[T]) at(v T) *PNCounter {
+	if c, ok := s.counters.Get(v); ok {
 		return c
 	}
-	return &shares{}
+	return &PNCounter{}
 }
 
 // Count returns how often v was added, less how often it was removed. A count
 // beyond the int64 range is the nearest end of it; the state stays exact.
-func (s *PNSet[T]) Count(v T) int64 { return s.at(v).value() }
+func (s *PNSet[T]) Count(v T) int64 { return s.at(v).Value() }
 
 // Has reports whether v is present.
 func (s *PNSet[T]) Has(v T) bool { return s.Count(v) > 0 }
@@ -159,8 +111,8 @@ func (s *PNSet[T]) Has(v T) bool { return s.Count(v) > 0 }
 // particular order.
 func (s *PNSet[T]) Counts() iter.Seq2[T, int64] {
 	return func(yield func(T, int64) bool) {
-		for v, c := range s.shares.All() {
-			if !yield(v, c.value()) {
+		for v, c := range s.counters.All() {
+			if !yield(v, c.Value()) {
 				return
 			}
 		}
@@ -183,13 +135,13 @@ func (s *PNSet[T]) Len() int { return count(s.All()) }
 
 // Merge joins from into the receiver and reports a change. It neither modifies
 // nor retains from.
-func (s *PNSet[T]) Merge(from *PNSet[T]) bool { return s.shares.Merge(&from.shares) }
+func (s *PNSet[T]) Merge(from *PNSet[T]) bool { return s.counters.Merge(&from.counters) }
 
 // Equal reports whether both have the same shares.
-func (s *PNSet[T]) Equal(o *PNSet[T]) bool { return s.shares.Equal(&o.shares) }
+func (s *PNSet[T]) Equal(o *PNSet[T]) bool { return s.counters.Equal(&o.counters) }
 
 // Clone returns a copy that shares nothing with the receiver.
-func (s *PNSet[T]) Clone() *PNSet[T] { return &PNSet[T]{*s.shares.Clone()} }
+func (s *PNSet[T]) Clone() *PNSet[T] { return &PNSet[T]{*s.counters.Clone()} }
 
 // MarshalBinary returns the canonical form (docs/format.md). The error is a
 // [*ValueError] about an element that has none.
@@ -197,22 +149,29 @@ func (s *PNSet[T]) MarshalBinary() ([]byte, error) { return s.AppendBinary(nil) 
 
 // AppendBinary appends the form of MarshalBinary to dst.
 func (s *PNSet[T]) AppendBinary(dst []byte) ([]byte, error) {
-	rows, err := sortRows(keys(s.shares.All()), s.shares.Len())
+	body, err := s.appendBody(nil)
 	if err != nil {
 		return nil, err
 	}
-	body := appendRows(nil, rows)
+	return appendEnvelope(dst, PNSetKind.Name(), body)
+}
+
+func (s *PNSet[T]) appendBody(dst []byte) ([]byte, error) {
+	rows, err := sortRows(keys(s.counters.All()), s.counters.Len())
+	if err != nil {
+		return nil, err
+	}
+	dst = appendRows(dst, rows)
 	var owners []merge.Origin
 	var all []Share
 	for _, row := range rows {
-		list := s.at(row.element).list
-		body = binary.AppendUvarint(body, uint64(len(list)))
-		for _, e := range list {
-			owners, all = append(owners, e.origin), append(all, e.Share)
+		shares := &s.at(row.element).shares
+		dst = binary.AppendUvarint(dst, uint64(shares.Len()))
+		for o, share := range shares.All() {
+			owners, all = append(owners, o), append(all, *share)
 		}
 	}
-	body = appendOrigins(body, owners)
-	return appendEnvelope(dst, PNSetKind.Name(), appendShares(body, all))
+	return appendShares(appendOrigins(dst, owners), all), nil
 }
 
 func appendShares(dst []byte, list []Share) []byte {
@@ -232,6 +191,11 @@ func (s *PNSet[T]) UnmarshalBinary(b []byte) error {
 	if err != nil {
 		return err
 	}
+	return s.readBody(r)
+}
+
+// readBody replaces the receiver by what appendBody wrote, to the end of r.
+func (s *PNSet[T]) readBody(r *varint.Reader) error {
 	elements, err := readRows[T](r)
 	if err != nil {
 		return err
@@ -243,9 +207,11 @@ func (s *PNSet[T]) UnmarshalBinary(b []byte) error {
 		return err
 	}
 	read := PNSet[T]{}
+	var c PNCounter
 	for i, v := range elements {
 		n := counts[i]
-		read.shares.Join(v, makeShares(r, owners[:n], list[:n]))
+		c.readOwn(r, owners[:n], list[:n])
+		read.counters.Join(v, &c)
 		owners, list = owners[n:], list[n:]
 	}
 	if r.Err() != nil {
@@ -255,17 +221,17 @@ func (s *PNSet[T]) UnmarshalBinary(b []byte) error {
 	return nil
 }
 
-// makeShares returns the shares that were read from r, of owners that must
-// ascend.
-func makeShares(r *varint.Reader, owners []merge.Origin, list []Share) *shares {
-	s := &shares{make([]ownShare, len(list))}
+// readOwn replaces the receiver by the shares that were read from r, of owners
+// that must ascend.
+func (c *PNCounter) readOwn(r *varint.Reader, owners []merge.Origin, list []Share) {
+	*c = PNCounter{}
 	for i, share := range list {
 		if i > 0 && owners[i].Compare(owners[i-1]) <= 0 {
 			r.Fail("the origins of an element out of order")
+			return
 		}
-		s.list[i] = ownShare{owners[i], share}
+		c.shares.Raise(owners[i], share)
 	}
-	return s
 }
 
 // appendOrigins appends a table of the origins, ascending, each once, and a

@@ -80,12 +80,9 @@ var bounded = crdttest.Form[*crdt.BoundedCounter]{
 	Decode: unmarshal[crdt.BoundedCounter],
 }
 
-// untransferred is bounded without transfers. With them, values and cells differ
-// in a map from which the giver's account is removed: the delta of a payment
-// repeats what the payment rests on, and the cell does not.
-func untransferred() crdttest.Form[*crdt.BoundedCounter] {
-	f := bounded
-	f.Verbs = []string{"inc", "inc", "dec"}
+// removable is the part of bounded in a map, of which removals leave debts.
+func removable(f part[*crdt.BoundedCounter]) part[*crdt.BoundedCounter] {
+	f.spec = crdttest.BoundedFieldSpec
 	return f
 }
 

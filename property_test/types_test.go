@@ -42,8 +42,8 @@ func describe[V merge.Lattice[V]](name string, f crdttest.Form[V], k crdttest.Ki
 func types() []replicated {
 	return []replicated{
 		describe("PNCounter", pnCounter, pnCounterKind, field(partOf(pnCounter), pnCounterKind)),
-		describe("GCounter", gcounter, gcounterKind, wrapped(unspecified(partOf(gcounter)), gcounterKind)),
-		describe("BoundedCounter", bounded, boundedKind, wrapped(unspecified(partOf(untransferred())), boundedKind)),
+		describe("GCounter", gcounter, gcounterKind, field(partOf(gcounter), gcounterKind)),
+		describe("BoundedCounter", bounded, boundedKind, field(removable(partOf(bounded)), boundedKind)),
 		describe("EWFlag", ewFlag, ewFlagKind, field(partOf(ewFlag), ewFlagKind)),
 		describe("DWFlag", dwFlag, dwFlagKind, field(partOf(dwFlag), dwFlagKind)),
 		describe("LWWRegister", lwwRegister, lwwKind, wrapped(partOf(lwwRegister), lwwKind)),
@@ -53,7 +53,7 @@ func types() []replicated {
 		describe("USet", uset, usetKind, field(partOf(uset), usetKind)),
 		describe("LWWSet", lwwSet, lwwSetKind, wrapped(partOf(lwwSet), lwwSetKind)),
 		describe("RemoveBiasedLWWSet", removeBiased, removeBiasedKind, wrapped(partOf(removeBiased), removeBiasedKind)),
-		describe("PNSet", pnSet, pnSetKind, wrapped(unspecified(partOf(pnSet)), pnSetKind)),
+		describe("PNSet", pnSet, pnSetKind, field(partOf(pnSet), pnSetKind)),
 		describe("ORSet", orSet, orSetKind, field(partOf(orSet), orSetKind)),
 		describe("RWSet", rwSet, rwSetKind, field(partOf(rwSet), rwSetKind)),
 		describe("ORMap", orMap, orMapKind, field(partOf(orMap), orMapKind)),

@@ -27,7 +27,26 @@ func PNCounterSpec(visible Changes) string {
 // to [Change.Recipient]; what would spend rights that the author does not have
 // is refused.
 func BoundedCounterSpec(visible Changes) string {
-	total, rights := int64(0), [Replicas]int64{}
+	total, rights := balances(visible)
+	return fmt.Sprintf("%d: %s", total, strings.Trim(fmt.Sprint(rights), "[]"))
+}
+
+// BoundedFieldSpec defines what [BoundedCounterSpec] does in the field of a map:
+// the rights that are left of the changes no removal has seen. Who spends, or
+// gives away, what is removed at the same time has less than none, and counts
+// for 0 until it has counted up by as much.
+func BoundedFieldSpec(visible Changes) string {
+	_, rights := balances(visible)
+	total := int64(0)
+	for i := range rights {
+		rights[i] = max(rights[i], 0)
+		total += rights[i]
+	}
+	return fmt.Sprintf("%d: %s", total, strings.Trim(fmt.Sprint(rights), "[]"))
+}
+
+// balances returns what a bounded counter comes to, and whose that is.
+func balances(visible Changes) (total int64, rights [Replicas]int64) {
 	for _, o := range visible {
 		author, n := replica(o.Origin), o.Amount()
 		switch o.Verb {
@@ -42,7 +61,7 @@ func BoundedCounterSpec(visible Changes) string {
 			rights[replica(o.Recipient())] += n
 		}
 	}
-	return fmt.Sprintf("%d: %s", total, strings.Trim(fmt.Sprint(rights), "[]"))
+	return total, rights
 }
 
 // EWFlagSpec defines an enable-wins flag: it is on if some enable has been seen
