@@ -126,10 +126,11 @@ func (c *BoundedCounter) pay(origin merge.Origin, n uint64, change func(*Account
 // back copies the account of origin to delta and, unless origin has paid for
 // everything by counting up itself, those of its donors, likewise.
 func (c *BoundedCounter) back(delta *BoundedCounter, origin merge.Origin) {
-	if !delta.accounts.take(&c.accounts, origin) || c.accounts.of(origin).backed() {
+	account, ok := c.accounts.Get(origin)
+	if !ok || !delta.accounts.Join(origin, account) || account.backed() {
 		return
 	}
-	for donor, a := range c.accounts.left() {
+	for donor, a := range c.accounts.All() {
 		if a.to(origin) > 0 {
 			c.back(delta, donor)
 		}

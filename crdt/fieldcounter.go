@@ -93,6 +93,10 @@ func (f *counterField[V, P]) join(cell []byte, seen merge.Dots, w Write) ([]byte
 	return f.Join(cell, seen, w)
 }
 
+func (f *counterField[V, P]) merge(element []byte, mine, theirs Held) ([]byte, error) {
+	return f.Merge(element, mine, theirs)
+}
+
 func (f *counterField[V, P]) state(_, cell []byte) ([]byte, error) {
 	c, err := f.decode(cell)
 	if err != nil {

@@ -182,4 +182,3 @@ func (r *MVRegister[T]) under(seen *merge.Context) *MVRegister[T] {
 }
 
 func (r *MVRegister[T]) typeName() string { return MVKind.Name() }
-

@@ -64,30 +64,6 @@ func (t *tallies[V, P]) without(o merge.Origin, v P) P {
 	return rest
 }
 
-// take joins what from has of one origin and reports a change.
-func (t *tallies[V, P]) take(from *tallies[V, P], o merge.Origin) bool {
-	v, ok := from.Get(o)
-	if !ok {
-		return false
-	}
-	changed := t.Join(o, v)
-	if from.gone == nil {
-		return changed
-	}
-	if gone, ok := from.gone.Get(o); ok {
-		changed = t.drop(o, gone) || changed
-	}
-	return changed
-}
-
-// drop joins v, of which the receiver has at least as much, to what is gone.
-func (t *tallies[V, P]) drop(o merge.Origin, v P) bool {
-	if t.gone == nil {
-		t.gone = &merge.ByOrigin[V, P]{}
-	}
-	return t.gone.Join(o, v)
-}
-
 // Merge joins what was done, and what is gone.
 func (t *tallies[V, P]) Merge(from *tallies[V, P]) bool {
 	changed := t.ByOrigin.Merge(&from.ByOrigin)
@@ -120,9 +96,12 @@ func (t *tallies[V, P]) Clone() *tallies[V, P] {
 // resetInto writes into delta what takes away all that still counts.
 func (t *tallies[V, P]) resetInto(delta *tallies[V, P]) {
 	for o := range t.left() {
+		if delta.gone == nil {
+			delta.gone = &merge.ByOrigin[V, P]{}
+		}
 		v, _ := t.Get(o)
 		delta.Join(o, v)
-		delta.drop(o, v)
+		delta.gone.Join(o, v)
 	}
 }
 

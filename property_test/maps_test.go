@@ -181,18 +181,36 @@ var (
 	orMapKind = inMapCells(orSetKind, "drop")
 )
 
+// mapsOf returns the checks of a map of counters: as a value by itself, and
+// beside its operation form.
+func mapsOf[V any, P crdt.Field[V]](f part[P], k crdttest.KindForm) mapChecks {
+	values, cells := inMap(f), inMapCells(k, dropOf(f.verbs))
+	cells.Host = byOperations(cells.Kind)
+	return mapChecks{values.Run, func(p crdttest.Program) error { return crdttest.RunTogether(values, cells, p) }}
+}
+
+type mapChecks struct {
+	state      func(crdttest.Clause, crdttest.Program) error
+	operations func(crdttest.Program) error
+}
+
 // Other maps: of counters, and of maps of counters.
 func TestMapsOfCounters(t *testing.T) {
-	counters := inMap(partOf(pnCounter))
-	for _, c := range crdttest.Clauses() {
-		t.Run(string(c), func(t *testing.T) { holds(t, sizeOf(c), with(counters.Run, c)) })
+	counters, counterCells := inMap(partOf(pnCounter)), inMapCells(pnCounterKind, "drop")
+	for name, m := range map[string]mapChecks{
+		"PNCounter":          mapsOf(partOf(pnCounter), pnCounterKind),
+		"GCounter":           mapsOf(partOf(gcounter), gcounterKind),
+		"BoundedCounter":     mapsOf(removable(partOf(bounded)), boundedKind),
+		"PNSet":              mapsOf(partOf(pnSet), pnSetKind),
+		"ORMap of PNCounter": mapsOf(partOf(counters), counterCells),
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, c := range crdttest.Clauses() {
+				t.Run(string(c), func(t *testing.T) { holds(t, sizeOf(c), with(m.state, c)) })
+			}
+			t.Run("operations", func(t *testing.T) { holds(t, length, m.operations) })
+		})
 	}
-	deeper, cells := inMap(partOf(counters)), inMapCells(inMapCells(pnCounterKind, "drop"), "drop outer")
-	t.Run("nested", func(t *testing.T) {
-		holds(t, length, func(p crdttest.Program) error { return crdttest.RunTogether(deeper, cells, p) })
-	})
-	t.Run("operations", func(t *testing.T) {
-		cells.Host = byOperations(cells.Kind)
-		holds(t, length, func(p crdttest.Program) error { return crdttest.RunTogether(deeper, cells, p) })
-	})
+	deeper := field(partOf(counters), counterCells)
+	t.Run("nested", func(t *testing.T) { holds(t, length, deeper) })
 }
