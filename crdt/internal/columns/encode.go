@@ -2,7 +2,6 @@ package columns
 
 import (
 	"encoding/binary"
-	"iter"
 	"slices"
 )
 
@@ -28,13 +27,17 @@ type stretch struct {
 // dots.
 func (t *Table) Encode() *Encoding {
 	e := &Encoding{t: t, ranks: t.ranks()}
-	live, ok := t.inOrder(e.ranks)
+	var s shapes
+	live, ok := t.inOrder(e.ranks, &s)
 	if !ok {
 		e.order = t.order()
-		live = stretches(e.order)
+		live, s = stretches(e.order), shapes{}
+		for _, o := range e.order {
+			s.add(t.records.key(o.at))
+		}
 	}
-	e.front = appendLive(e.front, &t.seen, live)
-	e.appendShapes()
+	e.front = append(appendLive(e.front, &t.seen, live), s.end()...)
+	e.bodies = s.bodies
 	e.appendFurther()
 	return e
 }
@@ -45,10 +48,29 @@ func (e *Encoding) Len() int { return len(e.front) + e.bodies + len(e.back) }
 // AppendTo appends the binary form.
 func (e *Encoding) AppendTo(dst []byte) []byte {
 	dst = append(slices.Grow(dst, e.Len()), e.front...)
-	for key := range e.keys() {
+	if e.order == nil {
+		dst = e.t.appendBodies(dst)
+	}
+	for i := range e.order {
+		key := e.t.records.key(e.order[i].at)
 		dst = append(dst, key[textHead(key[0]):]...)
 	}
 	return append(dst, e.back...)
+}
+
+// appendBodies appends the keys without their heads, in the order of the records.
+func (t *Table) appendBodies(dst []byte) []byte {
+	whole := t.records.n == t.live
+	for _, chunk := range t.records.chunks {
+		for len(chunk) > 0 {
+			key := keyOf(chunk)
+			if whole || t.living(dotOf(chunk)) != 0 {
+				dst = append(dst, key[textHead(key[0]):]...)
+			}
+			chunk = chunk[span(len(key)):]
+		}
+	}
+	return dst
 }
 
 // stretches returns the stretches of an order.
@@ -63,46 +85,39 @@ func stretches(order []ranked) (live []stretch) {
 	return live
 }
 
-// appendShapes appends the shape of each key. One that equals the one before is
-// followed by how many more of the same come.
-func (e *Encoding) appendShapes() {
-	last, n := ^uint64(0), 0
-	flush := func() {
-		if n > 0 {
-			e.front = binary.AppendUvarint(e.front, last)
-			e.bodies += n * int(last/2)
-		}
-		if n > 1 {
-			e.front = binary.AppendUvarint(e.front, last)
-			e.front = binary.AppendUvarint(e.front, uint64(n-2))
-		}
-	}
-	for key := range e.keys() {
-		if shape := shapeOf(key); shape != last {
-			flush()
-			last, n = shape, 0
-		}
-		n++
-	}
-	flush()
+// Shapes are the shapes of keys: each is told, and one that equals the one before
+// is followed by how many more of the same come.
+type shapes struct {
+	told   []byte
+	last   uint64
+	alike  int // keys in a row that have it
+	bodies int // the length of all keys without their heads
 }
 
-// keys yields the keys in their order.
-func (e *Encoding) keys() iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		if e.order == nil {
-			for _, record := range e.t.records.all() {
-				if e.t.living(dotOf(record)) != 0 && !yield(keyOf(record)) {
-					return
-				}
-			}
-		}
-		for i := range e.order {
-			if !yield(e.t.records.key(e.order[i].at)) {
-				return
-			}
-		}
+func (s *shapes) add(key []byte) {
+	if shape := shapeOf(key); shape != s.last {
+		s.flush()
+		s.last, s.alike = shape, 0
 	}
+	s.alike++
+}
+
+func (s *shapes) flush() {
+	if s.alike > 0 {
+		s.told = binary.AppendUvarint(s.told, s.last)
+		s.bodies += s.alike * int(s.last/2)
+	}
+	if s.alike > 1 {
+		s.told = binary.AppendUvarint(s.told, s.last)
+		s.told = binary.AppendUvarint(s.told, uint64(s.alike-2))
+	}
+	s.alike = 0
+}
+
+// end returns what was told.
+func (s *shapes) end() []byte {
+	s.flush()
+	return s.told
 }
 
 // shapeOf returns twice the length of a key, or if it is text, twice the number

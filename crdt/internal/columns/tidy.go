@@ -24,7 +24,7 @@ func (t *Table) rewrite() {
 		t.origins[i] = source{id: t.origins[i].id}
 	}
 	entries := make([]uint64, 0, t.live)
-	if _, ok := old.inOrder(old.ranks()); ok {
+	if _, ok := old.inOrder(old.ranks(), nil); ok {
 		for at := range old.records.all() {
 			if old.dotAt(at) != 0 {
 				entries = append(entries, t.copyRecord(&old, at))
@@ -55,34 +55,59 @@ func (t *Table) copyRecord(old *Table, at uint32) uint64 {
 }
 
 // inOrder returns the stretches of a table of which every key has one dot and
-// these ascend.
-func (t *Table) inOrder(ranks []uint32) (live []stretch, ok bool) {
+// these ascend. It adds the keys to s, unless that is nil.
+func (t *Table) inOrder(ranks []uint32, s *shapes) (live []stretch, ok bool) {
 	if t.dots != t.live || len(t.wide.number) > 0 {
 		return nil, false
 	}
-	last, s := packed(0), stretch{}
-	for _, record := range t.records.all() {
-		p := t.living(dotOf(record))
-		switch {
-		case p == 0:
-		case last != 0 && p == last+1:
-			s.last++
-			last = p
-		default:
-			next := stretch{ranks[p.origin()], p.seq(), p.seq()}
-			if last != 0 {
-				if next.rank < s.rank || next.rank == s.rank && next.first < s.last {
-					return nil, false
-				}
-				live = append(live, s)
+	whole, r := t.records.n == t.live, runs{ranks: ranks}
+	for _, chunk := range t.records.chunks {
+		for len(chunk) > 0 {
+			key, p := keyOf(chunk), dotOf(chunk)
+			chunk = chunk[span(len(key)):]
+			if !whole && t.living(p) == 0 {
+				continue
 			}
-			last, s = p, next
+			if s != nil {
+				s.add(key)
+			}
+			if (r.first == 0 || p != r.last+1) && !r.begin(p) {
+				return nil, false
+			}
+			r.last = p
 		}
 	}
-	if last != 0 {
-		live = append(live, s)
+	return r.end(), true
+}
+
+// Runs are ascending dots on their way to stretches.
+type runs struct {
+	ranks       []uint32
+	live        []stretch
+	first, last packed // of the run that goes on
+}
+
+// begin ends the run and begins one at p, which does not follow on it. It
+// reports whether the two ascend.
+func (r *runs) begin(p packed) bool {
+	r.end()
+	if n := len(r.live); n > 0 {
+		rank, last := r.ranks[p.origin()], &r.live[n-1]
+		if rank < last.rank || rank == last.rank && p.seq() < last.last {
+			return false
+		}
 	}
-	return live, true
+	r.first = p
+	return true
+}
+
+// end returns the stretches.
+func (r *runs) end() []stretch {
+	if r.first != 0 {
+		r.live = append(r.live, stretch{r.ranks[r.first.origin()], r.first.seq(), r.last.seq()})
+		r.first = 0
+	}
+	return r.live
 }
 
 // A ranked is a record and the least of its dots, with the rank of the origin
