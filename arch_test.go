@@ -54,7 +54,7 @@ var architecture = policy{
 		"store/faultstore":       {imports: list("store")},
 		"store/storetest":        {imports: list("store")},
 
-		"sync":       {imports: list("merge", "hlc", "crdt", "internal/varint"), modules: list(uuidModule, cborModule), pure: true},
+		"sync":       {imports: list("merge", "hlc", "crdt", "internal/varint", "sync/recon"), modules: list(uuidModule, cborModule), pure: true},
 		"sync/wire":  {imports: list("sync", "merge", "internal/varint"), modules: list(cborModule, compressModule), pure: true},
 		"sync/recon": {imports: list("internal/varint"), pure: true},
 		"sync/ws":    {imports: list("sync/wire"), modules: list(websocketModule, compressModule)},

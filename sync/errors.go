@@ -87,3 +87,6 @@ func stamp(t hlc.Timestamp) string { return t.Time().UTC().Format(time.RFC3339) 
 func rejected(c *Change, err error) error {
 	return &RefusedError{c.Dot, ErrRejected, err.Error()}
 }
+
+// ErrSilent: nothing was heard from the peer for too long.
+var ErrSilent = errors.New("sync: the peer is silent")

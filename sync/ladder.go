@@ -296,6 +296,9 @@ func (l *Link) nextOf(s *linkSpace) (Frame, error) {
 	if s.sending != nil && s.probe == nil && l.access(s.name) != AccessNone {
 		return l.nextPart(s)
 	}
+	if f := s.nextCompare(); f != nil {
+		return f, nil
+	}
 	batch, err := l.take(s)
 	src, ok := l.local.(Source)
 	switch {

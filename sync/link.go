@@ -122,12 +122,10 @@ type Ready struct {
 	Revoked []Revoked
 	// Explained is answers to the driver's questions.
 	Explained []Explained
+	Comparing
 	// Err, if set, ends the link once Send is sent.
 	Err error
 }
-
-// ErrSilent: nothing was heard from the peer for too long.
-var ErrSilent = errors.New("sync: the peer is silent")
 
 // NewLink returns a link in its initial state. It keeps local.
 func NewLink(cfg LinkConfig, local Local) *Link {
@@ -235,6 +233,8 @@ func (l *Link) stepControl(f Frame, r *Ready) {
 		l.stepRevoked(f, r)
 	case *Unsubscribe:
 		l.stepUnsubscribe(f)
+	default:
+		l.stepComparing(f, r)
 	}
 }
 
@@ -491,5 +491,6 @@ func (l *Link) tickSpace(s *linkSpace, r *Ready) {
 		r.Send = append(r.Send, l.subscribe(s))
 	}
 	l.tickProbe(s, r)
+	l.tickAudit(s, mine, r)
 	s.active = false
 }

@@ -41,6 +41,7 @@ type linkSpace struct {
 	sent, limit volume  // since the last Subscribed to the peer, and what it takes
 	// What the peer has sent since our last Subscribe, and may send.
 	taken, granted volume
+	audit          auditState
 }
 
 const (

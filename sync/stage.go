@@ -33,6 +33,7 @@ type Stage struct {
 	log     []*Change
 	effects [][]Effect // by change
 	record  bool
+	mended  bool // cells or their fingerprint were put right, beside all changes
 	summary Summary
 	waiting *waitingRoom         // nil until it differs from the space's
 	floor   *merge.VersionVector // nil until it differs from the space's
@@ -362,10 +363,13 @@ type Persist struct {
 	Floor *merge.VersionVector
 	// Merged is the heads that came in snapshots, without their changes.
 	Merged []merge.Dot
+	Mended bool // something was put right, beside all changes
 }
 
 // Empty reports whether there is nothing to make durable.
-func (p *Persist) Empty() bool { return len(p.Log) == 0 && p.Floor == nil && len(p.Cells) == 0 }
+func (p *Persist) Empty() bool {
+	return len(p.Log) == 0 && p.Floor == nil && len(p.Cells) == 0 && !p.Mended
+}
 
 // Moved returns the heads that have moved, ascending.
 func (p *Persist) Moved() []merge.Dot {
@@ -379,7 +383,7 @@ func (p *Persist) Moved() []merge.Dot {
 // Persist returns what has to be durable before Commit. No changes may be
 // offered or authored after it.
 func (st *Stage) Persist() *Persist {
-	p := &Persist{Cells: make(map[string][]byte, len(st.touched)), Log: st.log, Heads: st.heads, Floor: st.floor, Merged: st.merged}
+	p := &Persist{Cells: make(map[string][]byte, len(st.touched)), Log: st.log, Heads: st.heads, Floor: st.floor, Merged: st.merged, Mended: st.mended}
 	for key, c := range st.touched {
 		if same(c.before, c.after) {
 			continue

@@ -1,5 +1,7 @@
 package recon
 
+import "math/bits"
+
 // A Decoder finds the difference of two sets out of their symbols, which it
 // takes in order and in portions of any size.
 //
@@ -11,7 +13,7 @@ type Decoder struct {
 	left    int      // symbols that are not zero
 	due     map[int][]found
 	seen    map[uint64]struct{}
-	suspect []int // positions to look at
+	dirty   []uint64 // a bit for each position to look at
 	ours    []uint64
 	theirs  []uint64
 	err     error
@@ -76,8 +78,15 @@ func (d *Decoder) push(s symbol) {
 	d.symbols = append(d.symbols, d.trim(s))
 	if d.symbols[at] != (symbol{}) {
 		d.left++
-		d.suspect = append(d.suspect, at)
+		d.mark(at)
 	}
+}
+
+func (d *Decoder) mark(at int) {
+	for len(d.dirty) <= at/64 {
+		d.dirty = append(d.dirty, 0)
+	}
+	d.dirty[at/64] |= 1 << (at % 64)
 }
 
 func (d *Decoder) schedule(f found) {
@@ -95,17 +104,24 @@ func (f *found) takeOff(s *symbol) {
 }
 
 func (d *Decoder) trim(s symbol) symbol {
-	return symbol{s.sum & d.width.sumMask(), s.check & d.width.checkMask()}
+	return symbol{s.sum & d.width.sumMask(), s.check & checkMask}
 }
 
 // peel looks for symbols of a single item and takes it off all others, until
-// there are none.
+// there are none. It begins at the end, where symbols have few items: those with
+// many are looked at seldom, which is cheaper, and each look is a chance to err.
 func (d *Decoder) peel() {
-	for len(d.suspect) > 0 && d.err == nil {
-		at := d.suspect[len(d.suspect)-1]
-		d.suspect = d.suspect[:len(d.suspect)-1]
-		if f, ok := d.single(at); ok {
-			d.take(f)
+	for more := true; more && d.err == nil; {
+		more = false
+		for i := len(d.dirty) - 1; i >= 0; i-- {
+			for d.dirty[i] != 0 && d.err == nil {
+				bit := bits.Len64(d.dirty[i]) - 1
+				d.dirty[i] &^= 1 << bit
+				if f, ok := d.single(64*i + bit); ok {
+					d.take(f)
+					more = true
+				}
+			}
 		}
 	}
 }
@@ -164,6 +180,6 @@ func (d *Decoder) takeOffAt(f found) {
 		d.left--
 	}
 	if after != zero {
-		d.suspect = append(d.suspect, f.at)
+		d.mark(f.at)
 	}
 }

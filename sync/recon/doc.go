@@ -5,7 +5,7 @@
 // of a share of the items. The difference of the sketches of two sets is the
 // sketch of their difference, and a [Decoder] takes items off it until nothing
 // is left. It needs 1.35 to 1.4 symbols a difference when there are many, some
-// more when there are few, wherever the differences lie: 16.5 bytes for items of
+// more when there are few, wherever the differences lie: 15.1 bytes for items of
 // 64 bits and 9.6 for items of 32 bits.
 //
 // A [Search] narrows down where two ordered sets differ by comparing sums over

@@ -2,6 +2,7 @@ package recon
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -11,7 +12,7 @@ import (
 const (
 	fanOut   = 16   // parts of a range
 	fewItems = 8    // of ours in a range that is not divided further
-	someMore = 256  // of ours in one that differs between two that differ
+	someMore = 512  // of ours in one that differs between two that differ
 	maxParts = 1024 // in a question
 )
 
@@ -45,6 +46,35 @@ func (p part) len() int { return p.hi - p.lo }
 // NewSearch starts a search over the whole of two sets that differ.
 func NewSearch(set Ordered) *Search {
 	return &Search{set: set, todo: []part{{Range: Range{From: []byte{}}, hi: set.Len()}}}
+}
+
+// Begin takes the first question and its answer from the peer, who made both
+// out of its own set, in place of asking. It returns how many ranges differ,
+// and of how many. The error is that of [WalkRanges], or [ErrAnswer].
+func (s *Search) Begin(question, answer []byte) (differ, of int, err error) {
+	var asked []part
+	err = WalkRanges(question, func(r Range) error {
+		lo, hi := Positions(s.set, r)
+		own := Range{From: bytes.Clone(r.From)}
+		if r.End != nil {
+			own.End = bytes.Clone(r.End)
+		}
+		asked = append(asked, part{Range: own, lo: lo, hi: hi})
+		if len(asked) > maxParts {
+			return ErrAnswer
+		}
+		return nil
+	})
+	if err != nil || len(asked) == 0 {
+		return 0, 0, cmp.Or(err, ErrAnswer)
+	}
+	s.asked = asked
+	if err := s.Take(answer); err != nil {
+		s.asked = nil
+		return 0, 0, err
+	}
+	s.todo = nil
+	return len(s.next) + len(s.found), len(asked), nil
 }
 
 // Ask returns the next question for [Answer], nil when there is none. Asking

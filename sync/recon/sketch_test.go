@@ -114,10 +114,10 @@ func TestAnotherKeyDecodesNothing(t *testing.T) {
 func TestDecoderRefuses(t *testing.T) {
 	ours := sketchOf(recon.Bits64, 4, []uint64{1, 2})
 	d := recon.NewDecoder(key, recon.Bits64)
-	if err := d.Add(ours, make([]byte, 13)); !errors.Is(err, recon.ErrSymbols) {
+	if err := d.Add(ours, make([]byte, 12)); !errors.Is(err, recon.ErrSymbols) {
 		t.Errorf("Add of a part of a symbol = %v", err)
 	}
-	if err := d.Add(ours, make([]byte, 60)); !errors.Is(err, recon.ErrSymbols) {
+	if err := d.Add(ours, make([]byte, 55)); !errors.Is(err, recon.ErrSymbols) {
 		t.Errorf("Add of more symbols than ours = %v", err)
 	}
 	if d.Done() || d.Len() != 0 {
@@ -281,7 +281,7 @@ func BenchmarkDecode(b *testing.B) {
 			for b.Loop() {
 				symbols = decode(b, none, s, 64).Len()
 			}
-			b.ReportMetric(float64(12*symbols)/float64(n), "B/diff")
+			b.ReportMetric(float64(11*symbols)/float64(n), "B/diff")
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/diff")
 		})
 	}

@@ -69,6 +69,14 @@ func bodyOf(f crdtsync.Frame) (Type, body) {
 		return TypeSnapshotChunk, &snapshotChunk{f.Space, f.Number, f.Chunk, crdtsync.AppendParts(nil, f.Parts), crdtsync.AppendHeads(nil, f.Heads)}
 	case *crdtsync.SnapshotEnd:
 		return TypeSnapshotEnd, &snapshotEnd{f.Space, f.Number, f.Chunks, f.Print.Bytes()}
+	case *crdtsync.Audit:
+		return TypeAudit, &audit{f.Space, f.Digest[:]}
+	case *crdtsync.Audited:
+		return TypeAudited, &audited{f.Space, f.Code}
+	case *crdtsync.Compare:
+		return TypeCompare, &compare{f.Space, f.What, f.Body}
+	case *crdtsync.Repair:
+		return TypeRepair, &repair{f.Space, f.Applied.Bytes(), f.Stage, f.Wanted, f.Cells}
 	}
 	return controlBody(f)
 }
@@ -114,6 +122,14 @@ func newBody(t Type) linkBody {
 		return &snapshotChunk{}
 	case TypeSnapshotEnd:
 		return &snapshotEnd{}
+	case TypeAudit:
+		return &audit{}
+	case TypeAudited:
+		return &audited{}
+	case TypeCompare:
+		return &compare{}
+	case TypeRepair:
+		return &repair{}
 	}
 	return newControlBody(t)
 }

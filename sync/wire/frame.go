@@ -51,6 +51,10 @@ const (
 	TypeRevoked     Type = 23 // body: 1 space, 2 code, 3 reason
 	TypeNeed        Type = 35 // body: 1 space, 2 ranges
 	TypeCredit      Type = 36 // body: 1 space, 2 changes, 3 bytes
+	TypeAudit       Type = 51 // body: 1 space, 2 digest
+	TypeAudited     Type = 52 // body: 1 space, 2 code
+	TypeCompare     Type = 53 // body: 1 space, 2 what, 3 question or answer
+	TypeRepair      Type = 54 // body: 1 space, 2 fingerprint, 3 stage, 4 wanted, 5 cells
 
 	TypeSnapshotBegin Type = 48 // body: 1 space, 2 sending, 3 step, 4 vector, 5 key
 	TypeSnapshotChunk Type = 49 // body: 1 space, 2 sending, 3 chunk, 4 cells, 5 heads
@@ -69,6 +73,7 @@ var typeNames = map[Type]string{
 	TypeAuth: "AUTH", TypeAuthUpdate: "AUTH_UPDATE", TypeExplain: "EXPLAIN", TypeExplained: "EXPLAINED",
 	TypeUnsubscribe: "UNSUBSCRIBE", TypeRevoked: "REVOKED", TypeNeed: "NEED", TypeCredit: "CREDIT",
 	TypeSnapshotBegin: "SNAPSHOT-BEGIN", TypeSnapshotChunk: "SNAPSHOT-CHUNK", TypeSnapshotEnd: "SNAPSHOT-END",
+	TypeAudit: "AUDIT", TypeAudited: "AUDITED", TypeCompare: "COMPARE", TypeRepair: "REPAIR",
 	typeFileHeader: "FILE-HEADER", typeFileEnd: "FILE-END",
 }
 

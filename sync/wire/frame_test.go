@@ -69,6 +69,13 @@ func frames() []crdtsync.Frame {
 			Heads: []crdtsync.OriginHead{{Origin: origin(0xa1), Head: crdtsync.Head{Seq: 300, Time: 77, Hash: crdtsync.Hash{1, 2}, Tip: true}}},
 		},
 		&crdtsync.SnapshotEnd{Space: "notes", Number: 2, Chunks: 2, Print: crdtsync.Fingerprint{5, 6, 7, 1 << 63}},
+		&crdtsync.Audit{Space: "notes", Digest: crdtsync.Digest{1, 2, 3, 15: 4}},
+		&crdtsync.Audited{Space: "notes", Code: crdtsync.AuditMoved},
+		&crdtsync.Compare{Space: "notes", What: crdtsync.CompareAskSymbols, Body: []byte{16, 0x80, 0x10}},
+		&crdtsync.Repair{
+			Space: "notes", Applied: crdtsync.Fingerprint{1, 2, 3, 4}, Stage: crdtsync.RepairAsk,
+			Wanted: []byte{2, 9, 17}, Cells: [][]byte{mendCell("a\x00\x01lww\x00\x01", []byte{7}), mendCell("b\x00\x01lww\x00\x01", nil)},
+		},
 	}
 }
 
