@@ -16,7 +16,7 @@ import (
 )
 
 // together is how many cells or changes share a transaction here.
-const together = 1000
+const together = 10_000
 
 // million measures what a store with many cells costs.
 func million() {
