@@ -3,125 +3,13 @@ package boltstore_test
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"runtime"
-	"sync/atomic"
 	"testing"
 
 	"github.com/joinery-crdt/joinery/store"
 	"go.etcd.io/bbolt"
 )
-
-// A durable writes one record and returns when it will survive power loss.
-type durable func(key, value []byte) error
-
-// BenchmarkDurableWrite compares the store with what it is made of: bbolt with
-// a loop that gathers writers in the same way, and a file that is appended to
-// and flushed in the same way.
-func BenchmarkDurableWrite(b *testing.B) {
-	backends := []struct {
-		name string
-		open func(b *testing.B) (durable, func() error)
-	}{{"boltstore", openDurable}, {"bbolt", openGathered}, {"append", openAppend}}
-	for _, writers := range []int{1, 64, 1024} {
-		for _, backend := range backends {
-			b.Run(fmt.Sprintf("writers=%d/%s", writers, backend.name), func(b *testing.B) {
-				write, closeAll := backend.open(b)
-				benchWriters(b, writers, write)
-				if err := closeAll(); err != nil {
-					b.Fatal(err)
-				}
-			})
-		}
-	}
-}
-
-// benchWriters writes records of 100 bytes under random keys.
-func benchWriters(b *testing.B, writers int, write durable) {
-	var seed atomic.Uint64
-	b.SetParallelism(max(1, writers/runtime.GOMAXPROCS(0)))
-	if writers == 1 {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	}
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		rng := rand.New(rand.NewPCG(seed.Add(1), 0))
-		key, value := make([]byte, 16), make([]byte, 84)
-		for pb.Next() {
-			binary.BigEndian.PutUint64(key, rng.Uint64())
-			if err := write(key, value); err != nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "writes/s")
-}
-
-// openDurable is the store.
-func openDurable(b *testing.B) (durable, func() error) {
-	s := open(b, b.TempDir())
-	ctx := b.Context()
-	return func(key, value []byte) error {
-		return s.Update(ctx, func(tx store.Tx) error { return tx.Put("space", store.Cells, key, value) })
-	}, s.Close
-}
-
-// A request is a write that waits for its flush.
-type request struct {
-	key, value []byte
-	done       chan error
-}
-
-// gather runs flush with all requests that have come while the last one ran.
-func gather(flush func([]request) error) (durable, func()) {
-	requests := make(chan request, 4096)
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for r := range requests {
-			batch := []request{r}
-			for n := len(requests); n > 0; n-- {
-				batch = append(batch, <-requests)
-			}
-			err := flush(batch)
-			for _, r := range batch {
-				r.done <- err
-			}
-		}
-	}()
-	return func(key, value []byte) error {
-			r := request{key, value, make(chan error, 1)}
-			requests <- r
-			return <-r.done
-		}, func() {
-			close(requests)
-			<-stopped
-		}
-}
-
-// openGathered is bbolt.
-func openGathered(b *testing.B) (durable, func() error) {
-	db := openRaw(b, b.TempDir())
-	write, stop := gather(func(batch []request) error {
-		return db.Update(func(tx *bbolt.Tx) error {
-			bucket := tx.Bucket([]byte("space"))
-			for _, r := range batch {
-				if err := bucket.Put(r.key, append([]byte(nil), r.value...)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	})
-	return write, func() error {
-		stop()
-		return db.Close()
-	}
-}
 
 // openRaw opens a bbolt file with one bucket.
 func openRaw(b *testing.B, dir string) *bbolt.DB {
@@ -137,27 +25,6 @@ func openRaw(b *testing.B, dir string) *bbolt.DB {
 		b.Fatal(err)
 	}
 	return db
-}
-
-// openAppend is a file that grows.
-func openAppend(b *testing.B) (durable, func() error) {
-	f, err := os.Create(filepath.Join(b.TempDir(), "log"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	var buf []byte
-	write, stop := gather(func(batch []request) error {
-		buf = buf[:0]
-		for _, r := range batch {
-			buf = append(append(buf, r.key...), r.value...)
-		}
-		_, err := f.Write(buf)
-		return errors.Join(err, f.Sync())
-	})
-	return write, func() error {
-		stop()
-		return f.Close()
-	}
 }
 
 // BenchmarkBatch commits 1000 records at a time.

@@ -78,11 +78,9 @@ type Store struct {
 	db       *bbolt.DB
 	file     *os.File // what db reads and writes
 
-	mu      sync.Mutex // guards closed, and running against Close
-	closed  bool
-	running sync.WaitGroup // transactions
-	once    sync.Once      // closes
-	closing error          // result of once
+	gate    turn.Gate
+	once    sync.Once // closes
+	closing error     // result of once
 
 	queue    *turn.Queue[group]
 	arena    arena                 // used by the member whose turn it is
@@ -107,10 +105,10 @@ func (s *Store) View(ctx context.Context, fn func(store.Reader) error) error {
 
 // read calls fn with a read transaction that sees only what is durable.
 func (s *Store) read(ctx context.Context, fn func(*bbolt.Tx) error) error {
-	if err := s.start(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.running.Done()
+	defer s.gate.Leave()
 	tx, err := s.db.Begin(false)
 	if err != nil {
 		return wrap("begin", err)
@@ -121,20 +119,6 @@ func (s *Store) read(ctx context.Context, fn func(*bbolt.Tx) error) error {
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	return fn(tx)
-}
-
-// start counts a transaction in, or says why there can be none.
-func (s *Store) start(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return store.ErrClosed
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.running.Add(1)
-	return nil
 }
 
 // awaitFlush waits until transaction id is flushed. bbolt shows a commit to
@@ -157,10 +141,8 @@ func (s *Store) awaitFlush(ctx context.Context, id int64) error {
 
 // Close implements [store.Store].
 func (s *Store) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.running.Wait()
+	s.gate.Close()
+	s.gate.Wait()
 	s.once.Do(func() {
 		s.queue.Close()
 		<-s.done

@@ -33,19 +33,12 @@ type group struct {
 	err  error         // how the commit ended; set before done is closed
 }
 
-// refusal returns a group that has ended with err.
-func refusal(err error) *group {
-	g := &group{done: make(chan struct{}), err: err}
-	close(g.done)
-	return g
-}
-
 // Update implements [store.Store].
 func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
-	if err := s.start(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.running.Done()
+	defer s.gate.Leave()
 	g, err := s.join(ctx)
 	if err != nil {
 		return err
@@ -67,15 +60,7 @@ func (s *Store) join(ctx context.Context) (*group, error) {
 	if s.readOnly {
 		return nil, store.ErrReadOnly
 	}
-	m, err := s.queue.Push()
-	if err != nil {
-		return nil, err
-	}
-	g, err := s.queue.Wait(ctx, m)
-	if err == nil && g.tx == nil {
-		err = g.err
-	}
-	return g, err
+	return s.queue.Join(ctx)
 }
 
 // run runs fn on its own writes and adds them to the group when it returns
@@ -177,12 +162,12 @@ func (s *Store) commitAll() {
 	debug.SetPanicOnFault(true)
 	for m := s.queue.Take(); m != nil; m = s.queue.Take() {
 		if err := s.room(0); err != nil {
-			m.Give(refusal(err))
+			m.TurnAway(err)
 			continue
 		}
 		g, err := s.begin()
 		if err != nil {
-			m.Give(refusal(err))
+			m.TurnAway(err)
 			s.queue.Refuse(err)
 			return
 		}

@@ -58,7 +58,7 @@ func attach(path string, opts Options) (*Store, error) {
 	}
 	s := &Store{
 		path: path, readOnly: opts.ReadOnly, minFree: minFree(opts), diskFree: diskFree,
-		pageSize: int64(db.Info().PageSize), db: db, file: f, queue: turn.NewQueue(refusal), done: make(chan struct{}),
+		pageSize: int64(db.Info().PageSize), db: db, file: f, queue: turn.NewQueue[group](), done: make(chan struct{}),
 	}
 	if err := s.adopt(); err != nil {
 		return nil, errors.Join(err, wrap("close", db.Close()))

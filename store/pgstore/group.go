@@ -48,19 +48,12 @@ func (s *Store) newGroup() *group {
 	return g
 }
 
-// refusal returns a group that has ended with err.
-func refusal(err error) *group {
-	g := &group{done: make(chan struct{}), err: err}
-	close(g.done)
-	return g
-}
-
 // Update implements [store.Store].
 func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
-	if err := s.start(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.running.Done()
+	defer s.gate.Leave()
 	g, err := s.join(ctx)
 	if err != nil {
 		return err
@@ -82,15 +75,7 @@ func (s *Store) join(ctx context.Context) (*group, error) {
 	if s.opts.ReadOnly {
 		return nil, errReadOnly
 	}
-	m, err := s.queue.Push()
-	if err != nil {
-		return nil, err
-	}
-	g, err := s.queue.Wait(ctx, m)
-	if err == nil && g.tx == nil {
-		err = g.err
-	}
-	return g, err
+	return s.queue.Join(ctx)
 }
 
 // run runs fn on its own writes and adds them to the group when it returns

@@ -53,7 +53,7 @@ func Open(ctx context.Context, conn string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{place: p, opts: opts, sql: newStatements(p.schema), queue: turn.NewQueue(refusal), known: map[string]bool{}, done: make(chan struct{})}
+	s := &Store{place: p, opts: opts, sql: newStatements(p.schema), queue: turn.NewQueue[group](), known: map[string]bool{}, done: make(chan struct{})}
 	s.writer = writer{s: s, cfg: cfg.ConnConfig, id: uuid.New()}
 	s.keeper, s.notifier = keeper{s: s, cfg: cfg.ConnConfig}, notifier{s: s, wake: make(chan struct{}, 1)}
 	if err := s.adopt(ctx, cfg); err != nil {

@@ -89,11 +89,9 @@ type Store struct {
 	sql      statements
 	pool     *pgxpool.Pool // of Views
 
-	mu      sync.Mutex // guards closed, and running against Close
-	closed  bool
-	running sync.WaitGroup // transactions
-	once    sync.Once      // closes
-	closing error          // result of once
+	gate    turn.Gate
+	once    sync.Once // closes
+	closing error     // result of once
 
 	queue  *turn.Queue[group]
 	writer writer          // used by the member whose turn it is, and by the committer
@@ -112,10 +110,10 @@ var _ store.Store = (*Store)(nil)
 
 // View implements [store.Store].
 func (s *Store) View(ctx context.Context, fn func(store.Reader) error) error {
-	if err := s.start(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.running.Done()
+	defer s.gate.Leave()
 	v, err := s.snapshot(ctx)
 	if err != nil {
 		return err
@@ -134,20 +132,6 @@ func (s *Store) Place() string { return s.identity }
 
 var _ store.Placed = (*Store)(nil)
 
-// start counts a transaction in, or says why there can be none.
-func (s *Store) start(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return store.ErrClosed
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.running.Add(1)
-	return nil
-}
-
 // limited returns a context for one statement.
 func (s *Store) limited() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), s.opts.Timeout)
@@ -155,11 +139,9 @@ func (s *Store) limited() (context.Context, context.CancelFunc) {
 
 // Close implements [store.Store].
 func (s *Store) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
+	s.gate.Close()
 	s.bell.ring()
-	s.running.Wait()
+	s.gate.Wait()
 	s.once.Do(func() {
 		s.queue.Close()
 		<-s.done

@@ -80,10 +80,10 @@ func (s *Store) pause(ctx context.Context, rung <-chan struct{}) error {
 
 // ask runs a statement in a transaction of its own.
 func (s *Store) ask(ctx context.Context, row func(pgx.Rows) error, sql string, args ...any) error {
-	if err := s.start(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.running.Done()
+	defer s.gate.Leave()
 	limited, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	conn, err := s.pool.Acquire(limited)

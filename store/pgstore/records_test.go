@@ -116,18 +116,18 @@ func TestUnknownTable(t *testing.T) {
 	s := open(t, pgstore.Options{Schema: schema(t)})
 	defer s.Close()
 	err := s.Update(t.Context(), func(tx store.Tx) error {
-		if _, err := tx.Get("a", 7, nil); !errors.Is(err, pgstore.ErrTable) {
-			t.Errorf("Get from table 7 = %v, want ErrTable", err)
+		if _, err := tx.Get("a", 99, nil); !errors.Is(err, pgstore.ErrTable) {
+			t.Errorf("Get from table 99 = %v, want ErrTable", err)
 		}
 		for _, err := range tx.Scan("a", 0, store.Range{}) {
 			if !errors.Is(err, pgstore.ErrTable) {
 				t.Errorf("Scan of table 0 = %v, want ErrTable", err)
 			}
 		}
-		return tx.Put("a", 7, nil, nil)
+		return tx.Put("a", 99, nil, nil)
 	})
 	if !errors.Is(err, pgstore.ErrTable) {
-		t.Errorf("an Update that puts into table 7 = %v, want ErrTable", err)
+		t.Errorf("an Update that puts into table 99 = %v, want ErrTable", err)
 	}
 }
 

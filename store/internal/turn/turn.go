@@ -1,5 +1,6 @@
-// Package turn queues the Updates of a backend that gathers them into groups:
-// the members of a group run one after the other, and share one commit.
+// Package turn is what backends share that gather Updates into groups, whose
+// members run one after the other and share one commit: the queue of those that
+// wait for their turn, and the gate that a store closes behind the last.
 package turn
 
 import (
@@ -11,19 +12,27 @@ import (
 
 // A Member is one Update on its way through a group of type G.
 type Member[G any] struct {
-	turn  chan *G // receives the group when the member may run
-	taken bool    // whether it has left the queue for that; guarded by the queue's mu
-	gone  bool    // whether it gave up before; guarded by the queue's mu
+	turn  chan given[G] // receives once
+	taken bool          // whether it has left the queue for that; guarded by the queue's mu
+	gone  bool          // whether it gave up before; guarded by the queue's mu
+}
+
+// given is a group to run in, or why there is none.
+type given[G any] struct {
+	group *G
+	err   error
 }
 
 // Give lets the member run in a group. A member that was taken from a queue
-// gets exactly one.
-func (m *Member[G]) Give(g *G) { m.turn <- g }
+// gets exactly one, or is turned away.
+func (m *Member[G]) Give(g *G) { m.turn <- given[G]{group: g} }
+
+// TurnAway tells the member why it cannot run.
+func (m *Member[G]) TurnAway(err error) { m.turn <- given[G]{err: err} }
 
 // A Queue holds the members that wait for their turn, first come, first
 // served. All methods are safe for concurrent use.
 type Queue[G any] struct {
-	refusal func(error) *G
 	mu      sync.Mutex // guards the rest
 	nonzero *sync.Cond // on mu: waiting has grown, or closed is set
 	waiting []*Member[G]
@@ -32,17 +41,36 @@ type Queue[G any] struct {
 	refused error // why none is taken any more
 }
 
-// NewQueue returns an empty queue. Members that it turns away while they wait
-// are given what refusal returns for the reason.
-func NewQueue[G any](refusal func(error) *G) *Queue[G] {
-	q := &Queue[G]{refusal: refusal}
+// NewQueue returns an empty queue.
+func NewQueue[G any]() *Queue[G] {
+	q := &Queue[G]{}
 	q.nonzero = sync.NewCond(&q.mu)
 	return q
 }
 
-// Push adds a member, or returns why none is taken any more.
-func (q *Queue[G]) Push() (*Member[G], error) {
-	m := &Member[G]{turn: make(chan *G, 1)}
+// Join adds a member and returns the group whose turn-holder it has become, or
+// why it has not. If ctx ends before, the member leaves the queue and Join
+// returns the context's error.
+func (q *Queue[G]) Join(ctx context.Context) (*G, error) {
+	m, err := q.push()
+	if err != nil {
+		return nil, err
+	}
+	var turn given[G]
+	select {
+	case turn = <-m.turn:
+	case <-ctx.Done():
+		if q.leave(m) {
+			return nil, ctx.Err()
+		}
+		turn = <-m.turn
+	}
+	return turn.group, turn.err
+}
+
+// push adds a member, or returns why none is taken any more.
+func (q *Queue[G]) push() (*Member[G], error) {
+	m := &Member[G]{turn: make(chan given[G], 1)}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.refused != nil {
@@ -51,20 +79,6 @@ func (q *Queue[G]) Push() (*Member[G], error) {
 	q.waiting = append(q.waiting, m)
 	q.nonzero.Signal()
 	return m, nil
-}
-
-// Wait returns the group whose turn-holder m has become. If ctx ends before,
-// m leaves the queue and Wait returns the context's error.
-func (q *Queue[G]) Wait(ctx context.Context, m *Member[G]) (*G, error) {
-	select {
-	case g := <-m.turn:
-		return g, nil
-	case <-ctx.Done():
-		if q.leave(m) {
-			return nil, ctx.Err()
-		}
-		return <-m.turn, nil
-	}
 }
 
 // leave takes m out unless it has been given its turn.
@@ -121,7 +135,7 @@ func (q *Queue[G]) Len() int {
 	return len(q.waiting) - q.gone
 }
 
-// Close says that no more members come: Push returns store.ErrClosed.
+// Close says that no more members come: Join returns store.ErrClosed.
 func (q *Queue[G]) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -138,7 +152,7 @@ func (q *Queue[G]) Refuse(err error) {
 	defer q.mu.Unlock()
 	q.refused = err
 	for m := q.pop(); m != nil; m = q.pop() {
-		m.Give(q.refusal(err))
+		m.TurnAway(err)
 	}
 	q.nonzero.Broadcast()
 }
