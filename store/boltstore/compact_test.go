@@ -3,6 +3,7 @@ package boltstore_test
 import (
 	"errors"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -130,4 +131,79 @@ func TestOpenShrinks(t *testing.T) {
 	}); err != nil {
 		t.Errorf("what was written after the file shrank: %v", err)
 	}
+}
+
+// TestSpaceReturns fills a space and empties it, several times: the file uses
+// what was given up again before it grows, unless a View still reads that, and
+// gives it back when it is compacted.
+func TestSpaceReturns(t *testing.T) {
+	const cells, rounds = 5000, 3
+	for _, viewed := range []bool{false, true} {
+		dir := writeSamples(t)
+		before := len(content(t, dir))
+		s := open(t, dir)
+		end := func() {}
+		if viewed {
+			end = holdView(t, s)
+		}
+		var sizes []int
+		var errs []error
+		for range rounds {
+			errs = append(errs, eachCell(t, s, cells, true), eachCell(t, s, cells, false))
+			sizes = append(sizes, len(content(t, dir)))
+		}
+		end()
+		if err := errors.Join(append(errs, s.Close(), boltstore.Compact(dir, boltstore.Options{}))...); err != nil {
+			t.Fatal(err)
+		}
+		if grown := sizes[rounds-1] > 2*sizes[0]; grown != viewed {
+			t.Errorf("with a View open: %v; the file had %d bytes after each round", viewed, sizes)
+		}
+		if after := len(content(t, dir)); after > before {
+			t.Errorf("%d bytes before, %d after Compact", before, after)
+		}
+	}
+}
+
+// holdView begins a View and returns what ends it.
+func holdView(t *testing.T, s store.Store) (end func()) {
+	begun, ended := make(chan struct{}), make(chan struct{})
+	var view sync.WaitGroup
+	view.Go(func() {
+		err := s.View(t.Context(), func(store.Reader) error {
+			close(begun)
+			<-ended
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-begun
+	return func() {
+		close(ended)
+		view.Wait()
+	}
+}
+
+// eachCell puts or deletes cells, some in each Update.
+func eachCell(t *testing.T, s store.Store, n int, put bool) error {
+	const together = 2500
+	var errs []error
+	for first := 0; first < n; first += together {
+		errs = append(errs, s.Update(t.Context(), func(tx store.Tx) error {
+			for i := first; i < first+together; i++ {
+				key := benchKey(uint64(i))
+				if !put {
+					if err := tx.Delete("returns", store.Cells, key); err != nil {
+						return err
+					}
+				} else if err := tx.Put("returns", store.Cells, key, make([]byte, 84)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	return errors.Join(errs...)
 }

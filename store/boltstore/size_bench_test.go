@@ -2,65 +2,11 @@ package boltstore_test
 
 import (
 	"encoding/binary"
-	"runtime"
 	"testing"
 
 	"github.com/joinery-crdt/joinery/store"
 	"github.com/joinery-crdt/joinery/store/boltstore"
 )
-
-// BenchmarkOpenMillion opens a store with a million cells of 16 + 84 bytes,
-// written in random order, and reports what they take.
-func BenchmarkOpenMillion(b *testing.B) {
-	const cells = 1_000_000
-	dir := b.TempDir()
-	st := fillCells(b, dir, cells)
-	before := liveHeap()
-	s := open(b, dir)
-	heap := liveHeap() - before
-	if err := s.Close(); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if err := open(b, dir).Close(); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(st.FileBytes)/cells, "file-B/cell")
-	b.ReportMetric(float64(st.FileBytes-st.FreeBytes)/cells, "used-B/cell")
-	b.ReportMetric(float64(heap), "heap-B")
-}
-
-// fillCells makes a store with so many cells.
-func fillCells(b *testing.B, dir string, cells uint64) boltstore.Stats {
-	const batch = 20_000
-	s := open(b, dir)
-	defer s.Close()
-	for first := uint64(0); first < cells; first += batch {
-		err := s.Update(b.Context(), func(tx store.Tx) error {
-			for i := first; i < first+batch; i++ {
-				if err := tx.Put("space", store.Cells, benchKey(i), make([]byte, 84)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
-	return s.Stats()
-}
-
-// liveHeap returns the bytes of the heap that are in use.
-func liveHeap() int64 {
-	for range 3 { // pools are emptied late
-		runtime.GC()
-	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
 
 // BenchmarkDiskBytes writes changes one by one, as a node does: a record of the
 // log, two cells, and two places of bookkeeping, 400 bytes. It reports what a
