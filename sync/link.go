@@ -192,7 +192,7 @@ func (l *Link) Step(f Frame) (r Ready) {
 		l.stepRewind(f, &r)
 	case *Subscribed:
 		l.withSpace(f.Space, &r, func(s *linkSpace) {
-			s.answered = true
+			s.answered, s.unheard = true, false
 			l.compare(s, f.Known, &r)
 		})
 	case *Changes:
@@ -297,7 +297,7 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 }
 
 func (l *Link) subscribe(s *linkSpace) Frame {
-	s.announced = true
+	s.announced, s.unheard = true, true
 	s.taken, s.granted = volume{}, l.cfg.window()
 	v := l.local.Vector(s.name)
 	if s.doubt {

@@ -1,6 +1,7 @@
 package sync_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/joinery-crdt/joinery/crdt"
@@ -9,8 +10,8 @@ import (
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 )
 
-// asks runs ticks of a link to a peer that sends one change of each origin
-// before every tick, and returns the ticks at which the link asked again. An
+// asks runs ticks of a link to a peer that answers, and sends one change of each
+// origin before every tick, and returns the ticks at which the link asked again. An
 // origin of which applies says no is not applied.
 func asks(t *testing.T, ticks int, applies func(o merge.Origin) bool, origins ...merge.Origin) (at []int) {
 	t.Helper()
@@ -31,6 +32,7 @@ func asks(t *testing.T, ticks int, applies func(o merge.Origin) bool, origins ..
 		for _, f := range p.a.Tick().Send {
 			if _, ok := f.(*crdtsync.Subscribe); ok {
 				at = append(at, tick)
+				p.a.Step(&crdtsync.Subscribed{Space: "s"})
 			}
 		}
 	}
@@ -76,5 +78,32 @@ func TestFlowIsNotAskedFor(t *testing.T) {
 	}
 	if len(at) > 2 {
 		t.Errorf("asked again at ticks %v although everything flows, want 2 at most", at)
+	}
+}
+
+// TestLostRequestIsRepeated: the pauses double between requests that the peer
+// hears and has nothing for, and not while they get lost.
+func TestLostRequestIsRepeated(t *testing.T) {
+	p := newPair()
+	p.exchange(p.b.Start(), p.a.Start(), nothing)
+	p.a.Step(&crdtsync.Frontier{Space: "s", Changes: 1, Applied: crdtsync.Fingerprint{1}})
+	heard := func(tick int) bool { return tick < 20 || tick >= 60 }
+	var pauses []int
+	last := 0
+	for tick := range 100 {
+		p.a.Step(&crdtsync.Pong{N: uint64(tick)})
+		for _, f := range p.a.Tick().Send {
+			if _, ok := f.(*crdtsync.Subscribe); !ok {
+				continue
+			}
+			pauses, last = append(pauses, tick-last), tick
+			if heard(tick) {
+				p.a.Step(&crdtsync.Subscribed{Space: "s"})
+			}
+		}
+	}
+	want := slices.Concat([]int{1, 4, 8, 16}, slices.Repeat([]int{2}, 16), []int{32})
+	if !slices.Equal(pauses, want) {
+		t.Errorf("ticks between the requests %v, want %v", pauses, want)
 	}
 }

@@ -17,7 +17,8 @@ const (
 type linkSpace struct {
 	name      string
 	announced bool    // we have sent a Subscribe
-	answered  bool    // and the peer has answered it
+	answered  bool    // and the peer has answered one
+	unheard   bool    // but not the last
 	out       *Outbox // nil until the peer has subscribed
 	acked     *merge.VersionVector
 	peer      *Frontier  // last heard
@@ -97,17 +98,23 @@ func (s *linkSpace) gap(local Local) bool {
 // stalled reports whether it is time to ask again: there is a gap, or nothing
 // came since the last tick. The pauses between requests double while that stays
 // so: what comes and is refused each time must not be asked for at every tick. A
+// request that was not answered was lost, and is repeated without such a pause. A
 // peer that sends without gaps is asked now and then all the same, because what
 // it sends does not show what was lost of other origins.
 func (s *linkSpace) stalled(local Local) bool {
 	pause := s.backoff
-	if gap := s.gap(local); s.active && !gap {
+	switch gap := s.gap(local); {
+	case s.active && !gap:
 		s.backoff, pause = 0, maxBackoff
+	case s.unheard:
+		pause = min(pause, 1)
 	}
 	if s.waited++; s.waited <= pause {
 		return false
 	}
-	s.backoff, s.waited = min(2*s.backoff+1, maxBackoff), 0
+	if s.waited = 0; !s.unheard {
+		s.backoff = min(2*s.backoff+1, maxBackoff)
+	}
 	return true
 }
 
