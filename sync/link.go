@@ -188,6 +188,8 @@ func (l *Link) Step(f Frame) (r Ready) {
 		l.stepSubscribe(f, &r)
 	case *Resume:
 		l.stepResume(f, &r)
+	case *Prune:
+		l.stepPrune(f, &r)
 	case *Rewind:
 		l.stepRewind(f, &r)
 	case *Subscribed:
@@ -331,6 +333,7 @@ func (l *Link) answer(s *linkSpace, vector *merge.VersionVector, known []Known, 
 	if !s.announced {
 		r.Send = append(r.Send, l.announce(s))
 	}
+	s.tree.eager()
 	missing := s.reset(vector, l.local, l.cfg.window())
 	s.repeat = true
 	r.Send = append(r.Send, &Subscribed{s.name, missing, known})
@@ -340,11 +343,19 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 	l.withSpace(f.Space, r, func(s *linkSpace) {
 		s.active = true
 		s.taken.add(f.Changes)
+		foreign := 0
 		for _, raw := range f.Changes {
-			if err := l.stepChange(s, raw, r); err != nil {
+			known, err := l.stepChange(s, raw, r)
+			if err != nil {
 				r.end("protocol", err.Error())
 				return
 			}
+			if known {
+				foreign++
+			}
+		}
+		if foreign > 0 && foreign == len(f.Changes) {
+			l.prune(s, r)
 		}
 		if len(r.Offer) == 0 {
 			l.grant(s, r)
@@ -355,18 +366,20 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 	})
 }
 
-// stepChange offers one change, unless it is known or nobody could apply it. An
-// error says that it has not even a name.
-func (l *Link) stepChange(s *linkSpace, raw []byte, r *Ready) error {
+// stepChange offers one change, unless it is known or nobody could apply it, and
+// reports whether it is known from elsewhere. An error says that it has not even
+// a name.
+func (l *Link) stepChange(s *linkSpace, raw []byte, r *Ready) (foreign bool, err error) {
 	h, err := ReadHeader(raw)
 	if err != nil {
-		return err
+		return false, err
 	}
+	foreign = l.foreign(s, h.Dot)
 	s.out.Skip(h.Dot)
 	s.noteOffered(h.Dot)
 	l.probed(s, h.Dot, raw, r)
 	if h.Dot.Seq < l.local.Head(s.name, h.Dot.Origin) {
-		return nil
+		return foreign, nil
 	}
 	if c, refusal := l.readChange(s, h, raw); refusal != nil {
 		r.Rejected = append(r.Rejected, Rejected{s.name, raw, refusal})
@@ -374,7 +387,7 @@ func (l *Link) stepChange(s *linkSpace, raw []byte, r *Ready) error {
 	} else {
 		r.Offer = append(r.Offer, Offered{s.name, c})
 	}
-	return nil
+	return foreign, nil
 }
 
 // readChange decodes a change, or says why it is refused as it is.
@@ -446,51 +459,4 @@ func (l *Link) Done(space string, applied []merge.Dot, refused []error) (r Ready
 		l.grant(s, &r)
 	})
 	return r
-}
-
-// Tick is a heartbeat of the driver's clock. It repeats what may have been lost
-// and asks again for what should have come.
-func (l *Link) Tick() (r Ready) {
-	if l.silent++; l.silent > l.cfg.MaxSilence {
-		r.Err = ErrSilent
-		return r
-	}
-	if !l.met || l.peer == nil {
-		r.Send = append(r.Send, l.hello())
-	}
-	l.prove(&r)
-	if l.tickAuth(&r); r.Err != nil || !l.admitted() {
-		return r
-	}
-	for _, name := range l.local.Spaces() {
-		l.withSpace(name, &r, func(*linkSpace) {})
-	}
-	for _, name := range l.order {
-		l.tickSpace(l.spaces[name], &r)
-	}
-	l.pings++
-	r.Send = append(r.Send, &Ping{l.pings})
-	return r
-}
-
-func (l *Link) tickSpace(s *linkSpace, r *Ready) {
-	if s.revoked || l.access(s.name) == AccessNone {
-		return
-	}
-	mine := l.local.Summary(s.name)
-	level := s.peer != nil && s.peer.Applied == mine.Applied
-	if !level || mine != s.told || s.repeat {
-		s.told, s.repeat = mine, false
-		r.Send = append(r.Send, &Frontier{s.name, mine.Applied, mine.Cells, mine.Changes, mine.Unread})
-	}
-	if level {
-		s.settled()
-	}
-	coming := l.tickSnapshot(s, r)
-	if !coming && (!s.answered || !level && s.stalled(l.local) && !l.need(s, r)) {
-		r.Send = append(r.Send, l.subscribe(s))
-	}
-	l.tickProbe(s, r)
-	l.tickAudit(s, mine, r)
-	s.active = false
 }

@@ -21,9 +21,10 @@ type linkSpace struct {
 	unheard   bool    // but not the last
 	out       *Outbox // nil until the peer has subscribed
 	acked     *merge.VersionVector
-	peer      *Frontier  // last heard
-	told      Summary    // last said
-	repeat    bool       // and to be said again: who asks may not have heard it
+	peer      *Frontier // last heard
+	told      Summary   // last said
+	repeat    bool      // and to be said again: who asks may not have heard it
+	tree      tree
 	common    Cursor     // last reported as a Meeting
 	active    bool       // changes came since the last tick
 	backoff   int        // ticks between two requests that bring nothing
@@ -149,7 +150,7 @@ func (l *Link) take(s *linkSpace) ([][]byte, error) {
 	if batch := l.takeWanted(s, count, size); len(batch) > 0 {
 		return batch, nil
 	}
-	if s.probe != nil {
+	if s.probe != nil || s.tree.lazy {
 		return nil, nil
 	}
 	return s.out.Take(l.local, count, size)

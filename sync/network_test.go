@@ -19,6 +19,7 @@ type network struct {
 	rng                *rand.Rand
 	loss, dup, reorder float64
 	replicas           []*replica
+	tree               bool                         // mode
 	links              map[direction]*crdtsync.Link // of the sender
 	queues             map[direction][][]byte
 	order              []direction                      // of links, as they were made
@@ -48,7 +49,11 @@ func (d direction) back() direction { return direction{d.to, d.from} }
 func (n *network) connect(a, b int) {
 	for _, d := range []direction{{a, b}, {b, a}} {
 		r := n.replicas[d.from]
-		n.links[d] = crdtsync.NewLink(crdtsync.LinkConfig{Origin: r.origin, Name: fmt.Sprint("replica ", d.from), MaxSilence: 1 << 20}, r)
+		cfg := crdtsync.LinkConfig{Origin: r.origin, Name: fmt.Sprint("replica ", d.from), MaxSilence: 1 << 20}
+		if n.tree {
+			cfg.Features = append(crdtsync.Features(), crdtsync.FeatureTree)
+		}
+		n.links[d] = crdtsync.NewLink(cfg, r)
 		n.order = append(n.order, d)
 	}
 	for _, d := range []direction{{a, b}, {b, a}} {

@@ -102,8 +102,9 @@ func (n *Node) unregister(l *peerLink) {
 	defer close(l.ended)
 	n.admission.leave(l)
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	delete(n.links, l)
+	n.mu.Unlock()
+	n.graft()
 }
 
 // end ends the link at once; the first reason counts.
@@ -186,6 +187,9 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 		done := l.core.Done(space, res.appliedHeads(), res.refused)
 		l.mu.Unlock()
 		if err := l.queue(done); err != nil {
+			return err
+		}
+		if err := l.repeated(space, res); err != nil {
 			return err
 		}
 	}

@@ -147,8 +147,11 @@ func (n *Node) features() []string {
 	f := crdtsync.Features()
 	if n.cfg.Hub {
 		f = append(f, crdtsync.FeatureHub)
-		slices.Sort(f)
 	}
+	if n.cfg.Tree {
+		f = append(f, crdtsync.FeatureTree)
+	}
+	slices.Sort(f)
 	return f
 }
 

@@ -85,6 +85,9 @@ type Config struct {
 	// Copies is the number of other nodes at which a change must be durable to
 	// be Replicated, 0 for 2.
 	Copies int
+	// Tree says to push changes along a tree instead of over every connection. It
+	// is for many nodes that are each connected to several others, and takes two.
+	Tree bool
 	// Lease is how long after it was last heard a member is waited for before a
 	// change is Stable, 0 for 30 days. One that comes back later syncs all the
 	// same.

@@ -43,6 +43,7 @@ const (
 	SeenMeeting
 	SeenResume
 	SeenRewind
+	SeenGraft
 	SeenHealTicks // the largest number, not a sum
 	numFaults
 )
@@ -54,7 +55,7 @@ var faultNames = [numFaults]string{
 	"backups restored", "disks that took back what was durable", "stores copied to another node", "nodes retired for new ones", "commits on a full disk", "clock jumps ahead", "clock jumps back", "commits shared with a peer's changes",
 	"duplicates offered", "early changes", "early changes without room", "changes from the future", "ops of unknown kinds",
 	"equal stamps", "dots that name two changes", "nodes that heard of it in time", "visits of clients that move", "clients turned away", "sessions whose reads or writes are lost",
-	"cursors noted with their changes", "links resumed from a cursor", "cursors that the peer did not know", "heartbeats to level out, at most",
+	"cursors noted with their changes", "links resumed from a cursor", "cursors that the peer did not know", "pruned links grafted when another ended", "heartbeats to level out, at most",
 }
 
 // String names the fault.

@@ -66,6 +66,7 @@ type Knobs struct {
 	Older       bool  // the last node does not know a kind
 	Lossy       bool  // frames go on being lost after healing
 	Busy        bool  // nodes go on writing after healing
+	Tree        bool  // links are pruned to a tree
 
 	Keys, Elements int // sizes of the pools that the workload draws from
 	MaxOps         int // of one transaction
@@ -87,6 +88,7 @@ func drawKnobs(r *rand.Rand) Knobs {
 		k.Kinds = append(k.Kinds, r.IntN(4))
 	}
 	k.Kinds[r.IntN(len(k.Kinds))] += 3
+	maybe(r, 3, func() { k.Tree = true })
 	return k
 }
 
@@ -141,7 +143,7 @@ func (k Knobs) String() string {
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"late join", k.Late}, {"older node", k.Older}, {"large values", k.Large}, {"loss goes on", k.Lossy}, {"writes go on", k.Busy}} {
+	}{{"late join", k.Late}, {"older node", k.Older}, {"large values", k.Large}, {"loss goes on", k.Lossy}, {"writes go on", k.Busy}, {"tree", k.Tree}} {
 		if f.on {
 			b.WriteString(", " + f.name)
 		}

@@ -71,7 +71,10 @@ func (w *world) connect(a, b *node) {
 		if n == a {
 			peer = b
 		}
-		link := crdtsync.NewLink(crdtsync.LinkConfig{Origin: n.origin, Name: n.name(), Window: uint64(w.knobs.Window), Mend: w.knobs.Rollback > 0}, n)
+		link := crdtsync.NewLink(crdtsync.LinkConfig{
+			Origin: n.origin, Name: n.name(), Features: w.features(),
+			Window: uint64(w.knobs.Window), Mend: w.knobs.Rollback > 0,
+		}, n)
 		n.sides[peer.id] = &side{link: link, dial: w.dials}
 		n.send(peer, link.Start())
 	}
@@ -81,6 +84,29 @@ func (w *world) connect(a, b *node) {
 func (w *world) hangUp(n, peer *node) {
 	n.sides[peer.id] = nil
 	w.pipe(peer, n).clear()
+	n.graft()
+}
+
+// features returns what the nodes of the run say that they know.
+func (w *world) features() []string {
+	f := crdtsync.Features()
+	if w.knobs.Tree {
+		f = append(f, crdtsync.FeatureTree)
+	}
+	return f
+}
+
+// graft lets the other links of a node take over what went over one that ended.
+func (n *node) graft() {
+	if !n.running() {
+		return
+	}
+	for id, s := range n.sides {
+		if s != nil {
+			n.world.coverage[SeenGraft] += s.link.Pruned()
+			n.follow(n.world.nodes[id], s.link.Graft())
+		}
+	}
 }
 
 func (w *world) connected(a, b *node) bool {

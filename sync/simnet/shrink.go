@@ -173,6 +173,7 @@ func (s *shrinker) calm() {
 		func(k *Knobs) { k.Large = false },
 		func(k *Knobs) { k.Lossy = false },
 		func(k *Knobs) { k.Busy = false },
+		func(k *Knobs) { k.Tree = false },
 		func(k *Knobs) { k.Waiting = 256 },
 		func(k *Knobs) { k.Window = 0 },
 		func(k *Knobs) { k.Room = maxInFlight },

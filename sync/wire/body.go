@@ -51,6 +51,8 @@ func bodyOf(f crdtsync.Frame) (Type, body) {
 		return TypeResume, &resume{f.Space, f.Cursor.Position, f.Cursor.Print}
 	case *crdtsync.Rewind:
 		return TypeRewind, &rewind{f.Space}
+	case *crdtsync.Prune:
+		return TypePrune, &prune{f.Space}
 	case *crdtsync.Members:
 		return TypeMembers, &members{f.Space, appendMembers(f.Members)}
 	case *crdtsync.Subscribed:
@@ -104,6 +106,8 @@ func newBody(t Type) linkBody {
 		return &resume{}
 	case TypeRewind:
 		return &rewind{}
+	case TypePrune:
+		return &prune{}
 	case TypeMembers:
 		return &members{}
 	case TypeSubscribed:
@@ -235,6 +239,13 @@ type rewind struct {
 
 func (b *rewind) check() error          { return checkSpace(b.Space) }
 func (b *rewind) frame() crdtsync.Frame { return &crdtsync.Rewind{Space: b.Space} }
+
+type prune struct {
+	Space string `cbor:"1,keyasint"`
+}
+
+func (b *prune) check() error          { return checkSpace(b.Space) }
+func (b *prune) frame() crdtsync.Frame { return &crdtsync.Prune{Space: b.Space} }
 
 type subscribed struct {
 	Space   string   `cbor:"1,keyasint"`

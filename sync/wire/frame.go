@@ -39,6 +39,7 @@ const (
 	TypeResume     Type = 19 // body: 1 space, 2 position, 3 print
 	TypeRewind     Type = 20 // body: 1 space
 	TypeMembers    Type = 21 // body: 1 space, 2 members
+	TypePrune      Type = 37 // body: 1 space
 	TypeChanges    Type = 32 // body: 1 space, 2 changes, 3 position
 	TypeAck        Type = 33 // body: 1 space, 2 heads as a vector, 3 position
 	TypeNack       Type = 34 // body: 1 space, 2 dot, 3 code, 4 reason, 5 class, 6 hint
@@ -68,7 +69,7 @@ var typeNames = map[Type]string{
 	TypeHello: "HELLO", TypeWelcome: "WELCOME", TypeGoodbye: "GOODBYE", TypePing: "PING", TypePong: "PONG",
 	TypeGoaway: "GOAWAY", TypeQueued: "QUEUED",
 	TypeSubscribe: "SUBSCRIBE", TypeSubscribed: "SUBSCRIBED", TypeFrontier: "FRONTIER",
-	TypeResume: "RESUME", TypeRewind: "REWIND", TypeMembers: "MEMBERS",
+	TypeResume: "RESUME", TypeRewind: "REWIND", TypeMembers: "MEMBERS", TypePrune: "PRUNE",
 	TypeChanges: "CHANGES", TypeAck: "ACK", TypeNack: "NACK",
 	TypeAuth: "AUTH", TypeAuthUpdate: "AUTH_UPDATE", TypeExplain: "EXPLAIN", TypeExplained: "EXPLAINED",
 	TypeUnsubscribe: "UNSUBSCRIBE", TypeRevoked: "REVOKED", TypeNeed: "NEED", TypeCredit: "CREDIT",

@@ -39,6 +39,7 @@ func frames() []crdtsync.Frame {
 		&crdtsync.Subscribe{Space: "notes", Vector: merge.VectorOf(dot(0xa1, 300), dot(0xb2, 1)), Known: []crdtsync.Known{{Dot: dot(0xb2, 1), Hash: crdtsync.Hash{7}}}},
 		&crdtsync.Resume{Space: "notes", Cursor: crdtsync.Cursor{Position: 301, Print: 1 << 63}},
 		&crdtsync.Rewind{Space: "notes"},
+		&crdtsync.Prune{Space: "notes"},
 		&crdtsync.Members{Space: "notes", Members: []*crdtsync.Member{
 			{Origin: origin(0xa1), Name: "phone", Seen: 1_750_000_000, Common: crdtsync.Cursor{Position: 301, Print: 7}, Beyond: merge.VectorOf(dot(0xb2, 302))},
 			{Origin: origin(0xb2), Hub: true, Turns: 1, Beyond: merge.VectorOf(dot(0xa1, 300))},

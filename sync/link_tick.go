@@ -1,0 +1,55 @@
+package sync
+
+// Tick is a heartbeat of the driver's clock. It repeats what may have been lost
+// and asks again for what should have come.
+func (l *Link) Tick() (r Ready) {
+	if l.silent++; l.silent > l.cfg.MaxSilence {
+		r.Err = ErrSilent
+		return r
+	}
+	if !l.met || l.peer == nil {
+		r.Send = append(r.Send, l.hello())
+	}
+	l.prove(&r)
+	if l.tickAuth(&r); r.Err != nil || !l.admitted() {
+		return r
+	}
+	for _, name := range l.local.Spaces() {
+		l.withSpace(name, &r, func(*linkSpace) {})
+	}
+	for _, name := range l.order {
+		l.tickSpace(l.spaces[name], &r)
+	}
+	l.pings++
+	r.Send = append(r.Send, &Ping{l.pings})
+	return r
+}
+
+func (l *Link) tickSpace(s *linkSpace, r *Ready) {
+	if s.revoked || l.access(s.name) == AccessNone {
+		return
+	}
+	mine := l.local.Summary(s.name)
+	level := s.peer != nil && s.peer.Applied == mine.Applied
+	if !level || mine != s.told || s.repeat {
+		s.told, s.repeat = mine, false
+		r.Send = append(r.Send, &Frontier{s.name, mine.Applied, mine.Cells, mine.Changes, mine.Unread})
+	}
+	if level {
+		s.settled()
+	}
+	if coming := l.tickSnapshot(s, r); !coming && l.asks(s, mine, level, r) {
+		r.Send = append(r.Send, l.subscribe(s))
+	}
+	l.tickProbe(s, r)
+	l.tickAudit(s, mine, r)
+	s.active = false
+}
+
+// asks reports whether it is time to subscribe again.
+func (l *Link) asks(s *linkSpace, mine Summary, level bool, r *Ready) bool {
+	if s.tree.lazy {
+		return s.starved(mine.Changes, level)
+	}
+	return !s.answered || !level && s.stalled(l.local) && !l.need(s, r)
+}
