@@ -211,6 +211,9 @@ func (st *Stage) mendCell(key []byte, theirs *MendCell, proof *Proof, done *Mend
 		state = keepBoth(kind, []byte(name.Element), c.after, theirs.State)
 	}
 	if !same(state, c.after) {
+		if st.record {
+			st.effects = append(st.effects, []Effect{{Op: &CellOp{Cell: name}, Before: c.after, After: state}})
+		}
 		c.after, st.mended = state, true
 		done.Repaired = append(done.Repaired, key)
 	}

@@ -107,6 +107,29 @@ func loadSummary(r store.Reader, name string) (crdtsync.Summary, error) {
 	return s, nil
 }
 
+// Scan reads all cells of a space, and what is said of them beside them.
+func Scan(r store.Reader, name string) (*crdtsync.Scan, error) {
+	b, err := r.Get(name, store.Meta, summaryKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return crdtsync.NewScan(crdtsync.Summary{}), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	sum, err := readSummary(b)
+	if err != nil {
+		return nil, corrupt(name, store.Meta, summaryKey, err)
+	}
+	scan := crdtsync.NewScan(sum)
+	for rec, err := range r.Scan(name, store.Cells, store.Range{}) {
+		if err != nil {
+			return nil, err
+		}
+		scan.Add(rec.Key, rec.Value)
+	}
+	return scan, nil
+}
+
 // Save writes everything a stage needs durable before it is committed.
 func Save(tx store.Tx, name string, p *crdtsync.Persist) error {
 	var key []byte

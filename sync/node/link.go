@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/joinery-crdt/joinery/merge"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
@@ -32,6 +35,7 @@ type peerLink struct {
 	peer  *peer
 	wake  chan struct{}     // the writer has something to do
 	took  chan struct{}     // the writer has taken what was in line
+	work  chan struct{}     // cells are to be compared
 	ended chan struct{}     // closed when all is over
 	told  map[string]uint64 // by space, the last news of members; of tickLoop
 	vitals
@@ -39,9 +43,13 @@ type peerLink struct {
 	mu      sync.Mutex // guards what follows
 	core    *crdtsync.Link
 	control []crdtsync.Frame
-	room    int   // for control frames
-	err     error // why the link ends
-	cancel  context.CancelFunc
+	// What the link asks for in order to compare cells, and who waits for that.
+	comparing []crdtsync.Comparing
+	differs   atomic.Bool                            // a space did, and may not any more
+	audits    map[string][]chan crdtsync.AuditResult // by space
+	room      int                                    // for control frames
+	err       error                                  // why the link ends
+	cancel    context.CancelFunc
 }
 
 // Serve runs a link over a connection that a peer has opened, until it ends,
@@ -62,9 +70,9 @@ func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l := &peerLink{
-		node: n, conn: conn, peer: p, wake: make(chan struct{}, 1), took: make(chan struct{}, 1),
+		node: n, conn: conn, peer: p, wake: make(chan struct{}, 1), took: make(chan struct{}, 1), work: make(chan struct{}, 1), audits: make(map[string][]chan crdtsync.AuditResult),
 		ended: make(chan struct{}), told: make(map[string]uint64), cancel: cancel, room: maxControl, vitals: vitals{detector: pace.NewDetector(n.cfg.Heartbeat, time.Now())},
-		core: crdtsync.NewLink(crdtsync.LinkConfig{Origin: n.origin, Name: n.cfg.Name, Features: n.features()}, locals{n}),
+		core: crdtsync.NewLink(crdtsync.LinkConfig{Origin: n.origin, Name: n.cfg.Name, Features: n.features(), Nonce: crdtsync.Nonce(uuid.New())}, locals{n}),
 	}
 	if err := n.register(l); err != nil {
 		_ = conn.Close("shutting down")
@@ -79,6 +87,7 @@ func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 	wg.Go(func() { l.finish(l.readLoop(ctx)) })
 	wg.Go(func() { l.end(l.writeLoop(ctx)) })
 	wg.Go(func() { l.finish(l.tickLoop(ctx)) })
+	wg.Go(func() { l.finish(l.compareLoop(ctx)) })
 	<-ctx.Done()
 	l.end(ctx.Err())
 	_ = conn.Close(l.cause().Error())
@@ -210,6 +219,7 @@ func notStored(ctx context.Context, err error) error {
 func (l *peerLink) note(f crdtsync.Frame, r crdtsync.Ready) {
 	for _, space := range r.Diverged {
 		l.node.Space(space).noteDiverged(l.peer)
+		l.differs.Store(true)
 	}
 	for _, nack := range r.Refused {
 		if l.peer.nacked(nack) {
@@ -234,6 +244,7 @@ func (l *peerLink) queue(r crdtsync.Ready) error {
 	l.mu.Lock()
 	l.room = max(l.room, maxControlSteps*len(r.Send))
 	l.control = append(l.control, r.Send...)
+	l.awaitWork(r.Comparing)
 	l.mu.Unlock()
 	poke(l.wake)
 	return r.Err
@@ -355,6 +366,7 @@ func (l *peerLink) tickLoop(ctx context.Context) error {
 			return ctx.Err()
 		}
 		l.mu.Lock()
+		l.noteAgreed()
 		r := l.core.Tick()
 		l.mu.Unlock()
 		_ = l.queue(l.repeatPlace())

@@ -55,6 +55,9 @@ type Config struct {
 	MaxDrift time.Duration
 	// Heartbeat is the interval at which links repeat their state, 0 for 2 s.
 	Heartbeat time.Duration
+	// AuditInterval is how often each space is compared, cell by cell, with some
+	// peer: see [Space.Audit]. 0 is for a day.
+	AuditInterval time.Duration
 	// MaxBackoff bounds the pause between attempts to connect, 0 for 60 s.
 	MaxBackoff time.Duration
 	// Recheck is how long a peer is left alone at which trying again cannot
@@ -103,7 +106,7 @@ func (c *Config) check() error {
 	for _, d := range []struct {
 		field string
 		value time.Duration
-	}{{"MaxDrift", c.MaxDrift}, {"Heartbeat", c.Heartbeat}, {"MaxBackoff", c.MaxBackoff}, {"Recheck", c.Recheck}, {"Lease", c.Lease}} {
+	}{{"MaxDrift", c.MaxDrift}, {"Heartbeat", c.Heartbeat}, {"MaxBackoff", c.MaxBackoff}, {"AuditInterval", c.AuditInterval}, {"Recheck", c.Recheck}, {"Lease", c.Lease}} {
 		if d.value < 0 {
 			return &ConfigError{d.field, fmt.Sprintf("is %v: use zero or a positive duration", d.value)}
 		}
@@ -120,6 +123,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = 2 * time.Second
+	}
+	if c.AuditInterval == 0 {
+		c.AuditInterval = 24 * time.Hour
 	}
 	if c.MaxBackoff == 0 {
 		c.MaxBackoff = time.Minute
@@ -206,6 +212,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.wg.Go(n.commitLoop)
+	n.wg.Go(n.auditLoop)
 	return n, nil
 }
 

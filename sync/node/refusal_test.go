@@ -215,11 +215,18 @@ func TestDifferenceOfLevelNodesIsAnAlarm(t *testing.T) {
 		s.Close()
 		b = openOn(t, disk)
 		join(t, a, b)
-		time.Sleep(5 * time.Second)
+		time.Sleep(3 * time.Second)
 		for _, n := range []*node.Node{a, b} {
 			if got := problems(n); !slices.Equal(got, []string{"diverged"}) {
 				t.Errorf("problems = %v, want diverged", got)
 			}
+		}
+		time.Sleep(9 * time.Second)
+		for _, n := range []*node.Node{a, b} {
+			if got := problems(n); len(got) > 0 {
+				t.Errorf("problems = %v, want none: what the node keeps account of was put right", got)
+			}
+			checkSound(t, n, "s")
 		}
 	})
 }

@@ -22,12 +22,14 @@ type Space struct {
 
 	members *members
 
-	mu       sync.RWMutex // guards what follows
-	core     *crdtsync.Space
-	watchers map[*watcher]struct{}
-	intake   *intake                                 // a snapshot on its way, nil for none
-	refused  map[merge.Origin]*crdtsync.RefusedError // first change of each origin that is held back
-	diverged bool                                    // a level peer held other bytes
+	mu          sync.RWMutex // guards what follows
+	core        *crdtsync.Space
+	watchers    map[*watcher]struct{}
+	intake      *intake                                 // a snapshot on its way, nil for none
+	refused     map[merge.Origin]*crdtsync.RefusedError // first change of each origin that is held back
+	diverged    bool                                    // a level peer holds other bytes
+	corrections int                                     // of the fingerprint, since the node was opened
+	repairs     repairs
 }
 
 func newSpace(n *Node, core *crdtsync.Space) *Space {

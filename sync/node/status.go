@@ -168,6 +168,7 @@ func (s *Space) addStatus(st *Status) {
 		e := s.refused[o]
 		st.Problems = append(st.Problems, Problem{Code: refusalCode(e), Space: s.name, Cause: e.Error(), Action: s.refusalAction(e)})
 	}
+	s.addRepairs(st)
 	if s.diverged {
 		st.Problems = append(st.Problems, Problem{
 			Code: "diverged", Space: s.name,
