@@ -24,13 +24,18 @@ func (n *node) rollBack() {
 	n.replace(b, "finds its disk as it was when it was backed up")
 }
 
-// forks reports whether c, which the node has written, is another change than
-// the one that is known under its dot. From then on little else is demanded.
-func (n *node) forks(space int, c *crdtsync.Change) bool {
+// rewrites reports whether c, which the node has written, has a dot that the
+// node has used before it was rolled back. Unless c happens to be the same
+// change, little else is demanded from then on.
+func (n *node) rewrites(space int, c *crdtsync.Change) bool {
 	w := n.world
 	r := w.histories[space].byDot[c.Dot]
-	if r == nil || !n.rolledBack || bytes.Equal(r.raw, c.Bytes()) {
+	if r == nil || !n.rolledBack {
 		return false
+	}
+	if bytes.Equal(r.raw, c.Bytes()) {
+		n.applied[space].add(r)
+		return true
 	}
 	w.tell(n, "writes another change under %s", r.label)
 	w.coverage[SeenFork]++

@@ -2,6 +2,7 @@ package simnet
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/joinery-crdt/joinery/hlc"
@@ -97,12 +98,23 @@ func (b *batch) disguise(p *crdtsync.Persist) {
 		h := p.Heads[o]
 		h.Hash = b.log.Hash()
 		p.Heads[o] = h
+		p.Summary.Changes = b.counted(p)
 		return
 	}
 	cfg := b.node.config(b.forced)
 	p.Log, p.Heads[o] = nil, b.real
 	cfg.Heads[o] = b.real
 	p.Summary.Applied, p.Summary.Changes = vectorPrint(vectorOf(cfg.Heads)), cfg.Summary.Changes
+}
+
+// counted is how many changes the heads make.
+func (b *batch) counted(p *crdtsync.Persist) (n uint64) {
+	heads := b.node.config(b.forced).Heads
+	maps.Copy(heads, p.Heads)
+	for _, h := range heads {
+		n += h.Seq
+	}
+	return n
 }
 
 // reload takes the space that a forced stage belongs to from the store.

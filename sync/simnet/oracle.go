@@ -109,7 +109,7 @@ func (w *world) checkDeps(h *history, c *crdtsync.Change) {
 
 func (n *node) recordOwn(space int, c *crdtsync.Change, ops []Op) {
 	w, h, label := n.world, n.world.histories[space], n.world.label(c.Dot)
-	if n.forks(space, c) {
+	if n.rewrites(space, c) {
 		return
 	}
 	if h.byDot[c.Dot] != nil {

@@ -206,9 +206,11 @@ func (s *shrinker) cutSteps() {
 	}
 }
 
+// few is the number of steps up to which two are tried at a time.
+const few = 64
+
 // cutPairs removes two steps at a time, of which neither can go alone.
 func (s *shrinker) cutPairs() {
-	const few = 40
 	for i := 0; i < len(s.schedule) && len(s.schedule) <= few; i++ {
 		for k := i + 1; k < len(s.schedule); k++ {
 			less := slices.Delete(slices.Clone(s.schedule), k, k+1)

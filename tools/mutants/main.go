@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,8 +34,14 @@ type mutant struct {
 }
 
 // A check is a command that passes on the true sources and must fail on the
-// mutant. {syncd} stands for the path of a syncd built with the mutant.
+// mutant. {name} stands for the path of cmd/name built with the mutant.
 type check []string
+
+// program returns the name in braces that the check begins with.
+func (c check) program() (name string, ok bool) {
+	name, ok = strings.CutPrefix(c[0], "{")
+	return strings.TrimSuffix(name, "}"), ok
+}
 
 func main() {
 	only := flag.String("only", "", "plant just the mutant of this `name`")
@@ -52,7 +59,7 @@ func main() {
 
 func run(root, only string, verbose bool) error {
 	survivors, planted := 0, 0
-	for _, m := range mutants {
+	for _, m := range slices.Concat(mutants, guards) {
 		if only != "" && m.Name != only {
 			continue
 		}
@@ -91,9 +98,9 @@ func (m *mutant) plant(root string) (killed bool, output string, err error) {
 		return false, "", err
 	}
 	args := append([]string(nil), m.Check...)
-	if args[0] == "{syncd}" {
-		args[0] = filepath.Join(dir, "syncd")
-		if out, err := runIn(root, "go", "build", "-overlay", overlay, "-o", args[0], "./cmd/syncd"); err != nil {
+	if name, ok := m.Check.program(); ok {
+		args[0] = filepath.Join(dir, name)
+		if out, err := runIn(root, "go", "build", "-overlay", overlay, "-o", args[0], "./cmd/"+name); err != nil {
 			return false, "", fmt.Errorf("does not build: %w\n%s", err, out)
 		}
 	} else {
@@ -144,7 +151,7 @@ func runIn(root string, args ...string) (string, error) {
 func firstLine(output string) string {
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "---") || strings.Contains(line, "differ") || strings.Contains(line, "refused") || strings.HasPrefix(line, "syncd:") {
+		if strings.HasPrefix(line, "---") || strings.Contains(line, "differ") || strings.Contains(line, "refused") || strings.HasPrefix(line, "syncd:") || strings.Contains(line, "violates") {
 			return line[:min(len(line), 120)]
 		}
 	}
