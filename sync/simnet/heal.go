@@ -41,6 +41,7 @@ func (w *world) finish() {
 	if w.failure == nil && w.knobs.Window == 0 { // else a lost CREDIT is made up for only by the next question
 		w.checkPrompt()
 	}
+	w.decay(rest)
 }
 
 // checkPrompt lets a node write in a network without faults, and demands that

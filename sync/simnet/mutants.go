@@ -21,7 +21,7 @@ type bugs struct {
 	// In the order of what is made durable and what is said.
 	ackFirst, sendFirst, sayFirst, tornCommit, keepPrint bool
 	// In what is sent, and in the machine.
-	sendRemovalsOnce, askOnce, keepOrigin, mapOrder, admitReads, admitWrites bool
+	trustPrint, mendBlindly, sendRemovalsOnce, askOnce, keepOrigin, mapOrder, admitReads, admitWrites bool
 	// In cursors.
 	cursorFirst, bareCursor bool
 }
@@ -97,6 +97,8 @@ func driverMutants() []*Mutant {
 		{"position-reused", "a cursor is a number, which a node that was restored reaches a second time", bugs{bareCursor: true}},
 		{"session-forgets-reads", "a node serves a client that has read more elsewhere", bugs{admitReads: true}},
 		{"session-forgets-writes", "a node serves a client that has written more elsewhere", bugs{admitWrites: true}},
+		{"trusts-the-fingerprint", "an audit leaves the fingerprint as it is beside the cells", bugs{trustPrint: true}},
+		{"mends-blindly", "cells are mended without asking the log", bugs{mendBlindly: true}},
 		{"map-order", "the order of a map's iteration reaches the network", bugs{mapOrder: true}},
 	}
 }

@@ -291,10 +291,14 @@ func (n *node) follow(peer *node, r crdtsync.Ready) {
 	n.send(peer, r.Send)
 	defer n.mend(r.Forks)
 	n.meet(peer, r.Meetings...)
+	defer n.compareCells(peer, r.Comparing)
 	for _, space := range r.Diverged {
+		if w.damaged {
+			break
+		}
 		w.violate(Convergence, "%s and %s have applied the same changes of %s and hold different cells", n.name(), peer.name(), space)
 	}
-	if len(r.Diverged) > 0 {
+	if len(r.Diverged) > 0 && !w.damaged {
 		w.notice(n, "the same changes and other cells")
 	}
 	for _, nack := range r.Refused {

@@ -53,6 +53,8 @@ const (
 	Bounds Oracle = "bounds"
 	// Protocol: no node says what another refuses, and no local write fails.
 	Protocol Oracle = "protocol"
+	// Repair: damaged cells become again what they were.
+	Repair Oracle = "repair"
 	// NoPanic: nothing panics.
 	NoPanic Oracle = "no panic"
 	// Determinism: the same seed gives the same run.

@@ -17,9 +17,10 @@ const epoch = 1_750_000_000_000
 
 // A world is the state of one run.
 type world struct {
-	seed  uint64
-	knobs Knobs
-	bugs  bugs
+	damaged bool // cells of a node, so that nodes may differ for a while
+	seed    uint64
+	knobs   Knobs
+	bugs    bugs
 
 	now       int64 // ms since the beginning
 	nodes     []*node
