@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"github.com/joinery-crdt/joinery/merge"
@@ -54,11 +55,12 @@ func (l *Link) announce(s *linkSpace) Frame {
 		return l.subscribe(s)
 	}
 	c := cuts.Common(s.name, l.peer.Origin)
-	if !l.worthResuming(s.name, c) {
+	at := l.cut(s.name, c)
+	if !l.worthResuming(s.name, at) {
 		return l.subscribe(s)
 	}
-	s.announced = true
-	return &Resume{s.name, c}
+	s.begin(l.cfg.window())
+	return &Resume{s.name, c, l.mark(s.name, at, l.peer.Origin)}
 }
 
 // Bytes that a change and an origin in a vector take, roughly.
@@ -67,10 +69,9 @@ const (
 	originBytes = 18
 )
 
-// worthResuming reports whether c tells the peer as much as the vector would:
-// what came from others since then is sent once more.
-func (l *Link) worthResuming(space string, c Cursor) bool {
-	at := l.cut(space, c)
+// worthResuming reports whether a cut with the vector at tells the peer as much as
+// the vector would: what came from others since then is sent once more.
+func (l *Link) worthResuming(space string, at *merge.VersionVector) bool {
 	if at == nil {
 		return false
 	}
@@ -90,6 +91,19 @@ func (l *Link) Shares(space string) bool {
 	return ok && s.out != nil && l.admitted() && l.access(space) != AccessNone
 }
 
+// mark returns the mark of an origin at a cut.
+func (l *Link) mark(space string, at *merge.VersionVector, o merge.Origin) uint32 {
+	d := merge.Dot{Origin: o, Seq: at.Get(o)}
+	if d.Seq == 0 {
+		return 0
+	}
+	h, ok := l.hashAt(space, d)
+	if !ok {
+		return 0
+	}
+	return binary.BigEndian.Uint32(h[:])
+}
+
 // stepResume answers from the cut, or asks for the vector.
 func (l *Link) stepResume(f *Resume, r *Ready) {
 	if l.forbidden(f.Space, r) {
@@ -97,7 +111,7 @@ func (l *Link) stepResume(f *Resume, r *Ready) {
 	}
 	l.withSpace(f.Space, r, func(s *linkSpace) {
 		s.revoked = false
-		if at := l.cut(s.name, f.Cursor); at != nil {
+		if at := l.cut(s.name, f.Cursor); at != nil && f.Mark == l.mark(s.name, at, l.cfg.Origin) {
 			l.answer(s, at, l.knownAbove(s.name, at), r)
 			return
 		}

@@ -26,8 +26,6 @@ var (
 	ErrRejected = errors.New("sync: change rejected")
 	// ErrMalformed: the bytes are not a change.
 	ErrMalformed = errors.New("sync: change malformed")
-	// ErrNewer: the change has a format of a later version.
-	ErrNewer = errors.New("sync: change of a newer version")
 	// ErrForbidden: who brought the change may not write the space.
 	ErrForbidden = errors.New("sync: change not allowed")
 )
@@ -55,7 +53,7 @@ func (e *EarlyError) Is(target error) bool {
 
 // A RefusedError says why a change cannot be applied, now or ever. The changes
 // that depend on it wait; all others flow. It is one of [ErrForked],
-// [ErrFuture], [ErrRejected], [ErrMalformed], [ErrNewer], [ErrForbidden] and
+// [ErrFuture], [ErrRejected], [ErrMalformed], [ErrForbidden] and
 // [ErrTooLarge].
 type RefusedError struct {
 	Dot    merge.Dot

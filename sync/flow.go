@@ -8,7 +8,7 @@ import (
 // Goaway ends a link for now: the sender serves the peer again later. It may
 // come before the sender's hello.
 type Goaway struct {
-	Code   string // of a published list: draining, busy
+	Code   string // of a published list: draining, busy, renewed
 	After  uint64 // milliseconds to wait before trying again; differs from peer to peer
 	Reason string
 }

@@ -52,6 +52,10 @@ type Subscribe struct {
 type Resume struct {
 	Space  string
 	Cursor Cursor
+	// Mark is the first 4 bytes of the hash of the last change of the receiver's
+	// origin that the cut contains, 0 for none: a receiver that was restored has
+	// another one there.
+	Mark uint32
 }
 
 // Rewind answers a Resume with a cut that the sender does not know: say
@@ -110,7 +114,7 @@ type Pong struct{ N uint64 }
 
 // Goodbye ends a link: the peer must not go on.
 type Goodbye struct {
-	Code   string // of a published list: protocol, needs_upgrade, needs_auth, self, renewed, shutdown
+	Code   string // of a published list: protocol, needs_upgrade, needs_auth, self, shutdown
 	Reason string
 }
 

@@ -69,10 +69,14 @@ type LinkConfig struct {
 	Heartbeat uint64
 	// Nonce is drawn at random for each connection.
 	Nonce Nonce
+	// Own reports whether a nonce is one of this node's own connections. Without
+	// it a peer of the same origin is taken for this node.
+	Own func(Nonce) bool
 	// Guard makes the peer prove who it is before anything else: see Ready.Auth.
 	Guard bool
-	// Mend says that the driver acts on Ready.Forks; else none are looked for.
-	Mend bool
+	// Mends reports whether the driver would act on a Fork of an origin of this
+	// node. Nil is never, so that none are looked for.
+	Mends func(space string, o merge.Origin) bool
 	// Prove returns what proves to the peer who this node is, nil for nothing.
 	// It is asked again at each tick: another credential is sent when it comes.
 	Prove func(peer *Hello) *Auth
@@ -247,7 +251,7 @@ func (l *Link) stepHello(f *Hello, r *Ready) {
 			MinVersion, Version, f.MinVersion, f.MaxVersion))
 		return
 	case f.Origin == l.cfg.Origin:
-		r.end("self", "both ends are the same node, or one is a copy of the other's data directory")
+		l.meetsCopy(f, r)
 		return
 	}
 	first := l.peer == nil
@@ -299,8 +303,8 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 }
 
 func (l *Link) subscribe(s *linkSpace) Frame {
-	s.announced, s.unheard = true, true
-	s.taken, s.granted = volume{}, l.cfg.window()
+	s.unheard = true
+	s.begin(l.cfg.window())
 	v := l.local.Vector(s.name)
 	if s.doubt {
 		s.doubt, v = false, &merge.VersionVector{}
@@ -450,7 +454,7 @@ func (l *Link) Done(space string, applied []merge.Dot, refused []error) (r Ready
 		for _, err := range refused {
 			e, ok := errors.AsType[*RefusedError](err)
 			switch {
-			case ok && l.cfg.Mend && e.Kind == ErrForked && l.mine(e.Dot.Origin):
+			case ok && e.Kind == ErrForked && l.mends(space, e.Dot.Origin):
 				l.ownRefused(s, e, &r)
 			case ok:
 				r.Send = append(r.Send, newNack(space, e))

@@ -27,6 +27,12 @@ func (v volume) room(limit volume) (count, size int) {
 	return left(limit.changes, v.changes, maxFrameChanges), left(limit.bytes, v.bytes, maxFrameBytes)
 }
 
+// begin notes that the peer starts over with what it sends of the space.
+func (s *linkSpace) begin(window volume) {
+	s.announced = true
+	s.taken, s.granted = volume{}, window
+}
+
 // room returns how much may be sent in one frame now.
 func (l *Link) room(s *linkSpace) (count, size int) {
 	if !l.Both(FeatureCredit) {

@@ -58,23 +58,50 @@ type probe struct {
 // maxProbe is how many ticks a probe waits for an answer.
 const maxProbe = 16
 
-// mine reports whether o is or was an origin of this node.
-func (l *Link) mine(o merge.Origin) bool {
-	return o == l.cfg.Origin || slices.Contains(l.cfg.Former, o)
+// mends reports whether o is or was an origin of this node whose forks the driver
+// mends in the space.
+func (l *Link) mends(space string, o merge.Origin) bool {
+	mine := o == l.cfg.Origin || slices.Contains(l.cfg.Former, o)
+	return mine && l.cfg.Mends != nil && l.cfg.Mends(space, o)
 }
 
 // compare looks at what the peer has of this node's origins.
 func (l *Link) compare(s *linkSpace, known []Known, r *Ready) {
 	for _, k := range known {
-		if !l.cfg.Mend || !l.mine(k.Dot.Origin) {
+		if !l.mends(s.name, k.Dot.Origin) {
 			continue
 		}
 		if head := l.local.Last(s.name, k.Dot.Origin); k.Dot.Seq > head.Seq {
 			l.outdated(s, k.Dot.Origin, r)
-		} else if own, ok := l.hashAt(s.name, k.Dot); ok && own != k.Hash {
+		} else if own, ok := l.hashAt(s.name, k.Dot); ok && own != k.Hash && l.yields(k.Dot.Origin) {
 			l.search(s, k.Dot, r)
 		}
 	}
+}
+
+// yields reports whether it is this node, of two that claim an origin, that takes
+// back what it wrote: the one that has given the origin up, or of two such the
+// one with the smaller origin. Who makes no claim keeps what it has.
+func (l *Link) yields(o merge.Origin) bool {
+	if !slices.Contains(l.peer.Former, o) {
+		return true
+	}
+	return o != l.cfg.Origin && l.cfg.Origin.Compare(l.peer.Origin) < 0
+}
+
+// meetsCopy ends a link with the other end of which this node shares its origin.
+// One of the two takes a new one.
+func (l *Link) meetsCopy(f *Hello, r *Ready) {
+	if l.cfg.Own == nil || l.cfg.Own(f.Nonce) {
+		r.end("self", "both ends are the same node, or one is a copy of the other's data directory")
+		return
+	}
+	if slices.Compare(l.cfg.Nonce[:], f.Nonce[:]) < 0 {
+		r.Forks = append(r.Forks, Fork{Origin: l.cfg.Origin})
+	}
+	away := Goaway{Code: "renewed", Reason: "one end is a copy of the other's data directory and takes a new origin"}
+	r.Send = append(r.Send, &away)
+	r.Err = &GoawayError{away, false}
 }
 
 // outdated notes that the peer has more of an origin than this node. Of a former

@@ -22,11 +22,13 @@ func ClassOf(code string) string {
 	return ClassFatal
 }
 
-// hintOf says what the writer of a refused change can do.
-func hintOf(code string) string {
+// HintOf says what the writer of a refused change can do.
+func HintOf(code string) string {
 	switch code {
 	case "future":
 		return "set the clock of the device that wrote it; the change is taken when its time has come"
+	case "unrepeatable":
+		return "read what it wrote and write it again by hand, then drop it"
 	case "forked":
 		return "the device that wrote it was restored or copied: connect it, so that it notices and goes on under a new origin"
 	case "forbidden":
@@ -54,11 +56,12 @@ type Rejected struct {
 
 // newNack returns the refusal of a change.
 func newNack(space string, e *RefusedError) *Nack {
-	code := refusalCode(e)
-	return &Nack{Space: space, Dot: e.Dot, Code: code, Class: ClassOf(code), Reason: e.Reason, Hint: hintOf(code)}
+	code := CodeOf(e)
+	return &Nack{Space: space, Dot: e.Dot, Code: code, Class: ClassOf(code), Reason: e.Reason, Hint: HintOf(code)}
 }
 
-func refusalCode(e *RefusedError) string {
+// CodeOf returns the code with which a refusal is told.
+func CodeOf(e *RefusedError) string {
 	switch e.Kind {
 	case ErrForked:
 		return "forked"
@@ -70,8 +73,6 @@ func refusalCode(e *RefusedError) string {
 		return "too_large"
 	case ErrMalformed:
 		return "malformed"
-	case ErrNewer:
-		return "needs_upgrade"
 	}
 	return "rejected"
 }

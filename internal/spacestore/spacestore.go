@@ -22,6 +22,7 @@ var (
 	summaryKey = []byte("summary")
 	originKey  = []byte("origin")
 	placeKey   = []byte("place")
+	formerKey  = []byte("former")
 )
 
 const summaryVersion = 1

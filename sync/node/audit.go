@@ -207,7 +207,7 @@ func (n *Node) mend(ctx context.Context, m *crdtsync.Mending, p *peer) (done *cr
 	s := n.Space(m.Space)
 	var proof *crdtsync.Proof
 	err = n.store.View(ctx, func(r store.Reader) error {
-		core, err := spacestore.Load(r, m.Space, n.origin, n.cfg.Kinds)
+		core, err := spacestore.Load(r, m.Space, n.Origin(), n.cfg.Kinds)
 		if err == nil {
 			proof = crdtsync.Prove(snapshotLog{locals{n}, r, core}, core, m.Keys)
 		}

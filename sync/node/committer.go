@@ -52,6 +52,8 @@ func (n *Node) commitLoop() {
 		select {
 		case j := <-n.jobs:
 			n.commit(n.gather(j))
+		case f := <-n.mends:
+			n.mend(f)
 		case <-n.ctx.Done():
 			n.refuseRest()
 			return
@@ -90,7 +92,7 @@ var errNothing = errors.New("node: nothing to write")
 func (n *Node) commit(jobs []job) {
 	err := n.failure()
 	if err == nil {
-		b := &batch{node: n, stages: make(map[*Space]*crdtsync.Stage)}
+		b := &batch{node: n, stages: make(map[*Space]*crdtsync.Stage), holds: make(map[*Space]*holds)}
 		err = n.outcome(n.store.Update(n.ctx, func(tx store.Tx) error { return b.run(tx, jobs) }))
 		if err == nil {
 			b.publish()
@@ -138,6 +140,7 @@ type batch struct {
 	persists map[*Space]*crdtsync.Persist
 	meetings []meeting
 	wrote    bool // what is in no stage
+	holds    map[*Space]*holds
 }
 
 func (b *batch) run(tx store.Tx, jobs []job) error {
@@ -164,7 +167,7 @@ func (b *batch) stageOf(s *Space) *crdtsync.Stage {
 
 func (b *batch) save() error {
 	b.persists = make(map[*Space]*crdtsync.Persist, len(b.stages))
-	empty := !b.wrote
+	empty := true
 	for _, s := range b.order {
 		p := b.stages[s].Persist()
 		b.persists[s] = p
@@ -176,7 +179,10 @@ func (b *batch) save() error {
 			return err
 		}
 	}
-	if empty {
+	if err := b.saveHolds(); err != nil {
+		return err
+	}
+	if empty && !b.wrote {
 		return errNothing
 	}
 	return b.saveMeetings()
@@ -193,6 +199,7 @@ func (b *batch) publish() {
 		s.notify(effects)
 	}
 	b.publishMeetings()
+	b.publishHolds()
 	b.tellLinks()
 }
 
@@ -287,12 +294,13 @@ func (u *update) finish(err error) {
 
 // offer is changes from a peer or a file.
 type offer struct {
-	node    *Node
-	changes []crdtsync.Offered
-	from    *source // nil for a file
-	done    chan struct{}
-	err     error
-	results map[string]*offerResult // by space
+	node     *Node
+	changes  []crdtsync.Offered
+	rejected []crdtsync.Rejected // to be kept in quarantine
+	from     *source             // nil for a file
+	done     chan struct{}
+	err      error
+	results  map[string]*offerResult // by space
 }
 
 // offerResult is what became of offered changes of one space.
@@ -309,11 +317,20 @@ type offerResult struct {
 type source struct {
 	peer     merge.Origin
 	position uint64
+	name     string // for people
+}
+
+// String names the source for people.
+func (s *source) String() string {
+	if s == nil {
+		return "a file"
+	}
+	return s.name
 }
 
 // offer stages changes and waits until they are durable.
-func (n *Node) offer(ctx context.Context, changes []crdtsync.Offered, from *source) (map[string]*offerResult, error) {
-	o, err := n.startOffer(ctx, changes, from)
+func (n *Node) offer(ctx context.Context, changes []crdtsync.Offered, from *source, rejected ...crdtsync.Rejected) (map[string]*offerResult, error) {
+	o, err := n.startOffer(ctx, changes, from, rejected...)
 	if err != nil {
 		return nil, err
 	}
@@ -321,8 +338,8 @@ func (n *Node) offer(ctx context.Context, changes []crdtsync.Offered, from *sour
 }
 
 // startOffer hands changes to the committer.
-func (n *Node) startOffer(ctx context.Context, changes []crdtsync.Offered, from *source) (*offer, error) {
-	o := &offer{node: n, changes: changes, from: from, done: make(chan struct{}), results: make(map[string]*offerResult)}
+func (n *Node) startOffer(ctx context.Context, changes []crdtsync.Offered, from *source, rejected ...crdtsync.Rejected) (*offer, error) {
+	o := &offer{node: n, changes: changes, from: from, rejected: rejected, done: make(chan struct{}), results: make(map[string]*offerResult)}
 	return o, n.submit(ctx, o)
 }
 
@@ -339,7 +356,7 @@ func (o *offer) wait(ctx context.Context) (map[string]*offerResult, error) {
 	}
 }
 
-func (o *offer) weight() int { return len(o.changes) }
+func (o *offer) weight() int { return len(o.changes) + len(o.rejected) }
 
 func (o *offer) stage(b *batch) error {
 	for _, c := range o.changes {
@@ -349,6 +366,12 @@ func (o *offer) stage(b *batch) error {
 			return nil
 		}
 		o.stageOne(b, s, c.Change)
+	}
+	for _, r := range o.rejected {
+		if s := o.node.Space(r.Space); s.bad == nil {
+			s.noteRefused(r.Err)
+			b.quarantine(s, r.Raw, o.from.String(), r.Err)
+		}
 	}
 	for name, r := range o.results {
 		s := o.node.Space(name)
@@ -372,7 +395,10 @@ func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) {
 		r = &offerResult{heads: make(map[merge.Origin]uint64)}
 		o.results[s.name] = r
 	}
-	err := b.stageOf(s).Offer(c)
+	err := s.tookBack(c)
+	if err == nil {
+		err = b.stageOf(s).Offer(c)
+	}
 	r.heads[c.Dot.Origin] = 0
 	switch refusal, refused := errors.AsType[*crdtsync.RefusedError](err); {
 	case err == nil:
@@ -384,9 +410,22 @@ func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) {
 	case refused:
 		r.refused = append(r.refused, err)
 		s.noteRefused(refusal)
+		o.refuse(b, s, c, refusal)
 	default:
 		r.refused = append(r.refused, err)
 		s.noteRefused(&crdtsync.RefusedError{Dot: c.Dot, Kind: errUnreadable, Reason: err.Error()})
+	}
+}
+
+// refuse keeps a refused change, unless its refusal shows that it is this node
+// that is to be mended.
+func (o *offer) refuse(b *batch, s *Space, c *crdtsync.Change, e *crdtsync.RefusedError) {
+	head := b.stageOf(s).Head(c.Dot.Origin).Seq
+	switch {
+	case e.Kind != crdtsync.ErrForked || !o.node.identity().has(c.Dot.Origin):
+		b.quarantine(s, c.Bytes(), o.from.String(), e)
+	case c.Dot.Origin == o.node.Origin() && c.Dot.Seq > head:
+		o.node.foundFork(o.node.identity(), crdtsync.Fork{Space: s.name, Origin: c.Dot.Origin, Common: head})
 	}
 }
 

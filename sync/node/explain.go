@@ -30,6 +30,7 @@ var remedies = map[string]remedy{
 	"store_error":           {"check the disk and its free space; what the peer sends is asked for again", false},
 	"peer_draining":         {"none: the peer restarts, and this node tries again when it was told to", false},
 	"peer_busy":             {"none: the peer takes no more links at present, and this node tries again when it was told to", false},
+	"peer_renewed":          {"none: one of the two nodes was a copy and takes a new origin; this node tries again", false},
 	"peer_shutdown":         {"start the peer; this node keeps trying", false},
 	"peer_silent":           {"check the network between the two and that the peer runs; this node keeps trying", false},
 	"link_lost":             {"check the network between the two and that the peer runs; this node keeps trying", false},
@@ -48,8 +49,11 @@ func linkCode(err error) string {
 		return cmp.Or(goodbyes[e.Code], "refused")
 	}
 	if e, ok := errors.AsType[*crdtsync.GoawayError](err); ok {
-		if e.Code == "draining" {
+		switch e.Code {
+		case "draining":
 			return "peer_draining"
+		case "renewed":
+			return "peer_renewed"
 		}
 		return "peer_busy"
 	}

@@ -58,7 +58,8 @@ var explained = []struct {
 	{"origin from the future", futureFault(false), "future_change", "9m"},
 	{"own clock ahead", futureFault(true), "refused_by_peer", "9m"},
 	{"clock set back", clockBackFault, "clock_behind", "1h0m0s"},
-	{"copied data directory", forkFault, "origin_forked", "copied"},
+	{"copied data directory", copyFault, "new_origin", "copied"},
+	{"branch of a copy in a file", forkFault, "origin_forked", "copied"},
 	{"kind that is not known", unknownKindFault, "unknown_type", "1 operations"},
 	{"file without what it depends on", missingFault, "waiting", "wait"},
 	{"cells that differ", divergedFault, "diverged", "different contents"},
@@ -309,18 +310,30 @@ func clockBackFault(t *testing.T) *node.Node {
 	return n
 }
 
+func copyFault(t *testing.T) *node.Node {
+	hub, clone := forked(t)
+	join(t, clone, hub)
+	return clone
+}
+
 func forkFault(t *testing.T) *node.Node {
+	hub, clone := forked(t)
+	_, _ = hub.Import(t.Context(), bytes.NewReader(export(t, clone.Space("s"), node.Cut{}))) // the status says what became of it
+	return hub
+}
+
+// forked returns a hub that knows one branch, and the copy that wrote the other.
+func forked(t *testing.T) (hub, clone *node.Node) {
 	disk := new(memstore.Disk)
 	a := openOn(t, disk)
 	mustUpdate(t, a.Space("s"), add(1))
-	clone, hub := openOn(t, disk.Clone()), open(t)
+	clone, hub = openOn(t, disk.Clone()), open(t)
 	mustUpdate(t, a.Space("s"), add(2))
 	mustUpdate(t, clone.Space("s"), add(3))
 	mustUpdate(t, clone.Space("s"), add(4))
 	join(t, a, hub)
 	synctest.Wait()
-	join(t, clone, hub)
-	return hub
+	return hub, clone
 }
 
 func unknownKindFault(t *testing.T) *node.Node {

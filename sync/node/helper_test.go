@@ -14,6 +14,7 @@ import (
 	"github.com/joinery-crdt/joinery/store/memstore"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 	"github.com/joinery-crdt/joinery/sync/node"
+	"github.com/joinery-crdt/joinery/sync/wire"
 )
 
 var (
@@ -251,4 +252,25 @@ func (t *meddledTx) Delete(space string, table store.Table, key []byte) error {
 		return err
 	}
 	return t.tx.Delete(space, table, key)
+}
+
+// counter counts the bytes that cross connections, both ways.
+type counter struct{ bytes atomic.Int64 }
+
+func (c *counter) wrap(conn wire.Conn) wire.Conn { return &countedConn{conn, c} }
+
+type countedConn struct {
+	wire.Conn
+	counter *counter
+}
+
+func (c *countedConn) Send(ctx context.Context, frame []byte) error {
+	c.counter.bytes.Add(int64(len(frame)))
+	return c.Conn.Send(ctx, frame)
+}
+
+func (c *countedConn) Recv(ctx context.Context) ([]byte, error) {
+	b, err := c.Conn.Recv(ctx)
+	c.counter.bytes.Add(int64(len(b)))
+	return b, err
 }

@@ -33,6 +33,8 @@ type peerLink struct {
 	node  *Node
 	conn  wire.Conn
 	peer  *peer
+	is    *identity // under which it speaks
+	nonce crdtsync.Nonce
 	wake  chan struct{}     // the writer has something to do
 	took  chan struct{}     // the writer has taken what was in line
 	work  chan struct{}     // cells are to be compared
@@ -50,6 +52,9 @@ type peerLink struct {
 	room      int                                    // for control frames
 	err       error                                  // why the link ends
 	cancel    context.CancelFunc
+
+	asked     uint64 // questions
+	questions map[uint64]chan<- crdtsync.Explained
 }
 
 // Serve runs a link over a connection that a peer has opened, until it ends,
@@ -69,13 +74,15 @@ func (n *Node) Serve(ctx context.Context, conn wire.Conn) error {
 func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	is := n.identity()
+	cfg := n.linkConfig(is)
 	l := &peerLink{
 		node: n, conn: conn, peer: p, wake: make(chan struct{}, 1), took: make(chan struct{}, 1), work: make(chan struct{}, 1), audits: make(map[string][]chan crdtsync.AuditResult),
 		ended: make(chan struct{}), told: make(map[string]uint64), cancel: cancel, room: maxControl, vitals: vitals{detector: pace.NewDetector(n.cfg.Heartbeat, time.Now())},
-		core: crdtsync.NewLink(crdtsync.LinkConfig{Origin: n.origin, Name: n.cfg.Name, Features: n.features(), Nonce: crdtsync.Nonce(uuid.New())}, locals{n}),
+		is: is, questions: make(map[uint64]chan<- crdtsync.Explained), core: crdtsync.NewLink(cfg, locals{n}), nonce: cfg.Nonce,
 	}
 	if err := n.register(l); err != nil {
-		_ = conn.Close("shutting down")
+		_ = conn.Close(err.Error())
 		return err
 	}
 	defer n.unregister(l)
@@ -103,7 +110,11 @@ func (n *Node) register(l *peerLink) error {
 	if n.closed {
 		return ErrClosed
 	}
+	if l.is != n.identity() {
+		return &crdtsync.GoawayError{Goaway: renewed}
+	}
 	n.links[l] = struct{}{}
+	n.noteNonce(l.nonce)
 	return nil
 }
 
@@ -181,10 +192,10 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	if err := l.queue(r); err != nil {
 		return err
 	}
-	if err := l.takeStaged(ctx, r); err != nil || len(r.Offer) == 0 {
+	if err := l.takeStaged(ctx, r); err != nil || len(r.Offer)+len(r.Rejected) == 0 {
 		return err
 	}
-	results, err := l.node.offer(ctx, r.Offer, &source{l.hello().Origin, r.Position})
+	results, err := l.node.offer(ctx, r.Offer, &source{l.hello().Origin, r.Position, l.from()}, r.Rejected...)
 	if err != nil {
 		return notStored(ctx, err)
 	}
@@ -221,6 +232,9 @@ func (l *peerLink) note(f crdtsync.Frame, r crdtsync.Ready) {
 		l.node.Space(space).noteDiverged(l.peer)
 		l.differs.Store(true)
 	}
+	for _, e := range r.Explained {
+		l.answered(e)
+	}
 	for _, nack := range r.Refused {
 		if l.peer.nacked(nack) {
 			l.node.log.Warn("peer refused a change", "code", "nack_"+nack.Code, "space", nack.Space, "change", nack.Dot, "reason", nack.Reason)
@@ -241,6 +255,9 @@ func (l *peerLink) note(f crdtsync.Frame, r crdtsync.Ready) {
 // queue puts a step's frames in line for the writer and returns why the step
 // ends the link.
 func (l *peerLink) queue(r crdtsync.Ready) error {
+	for _, f := range r.Forks {
+		l.node.foundFork(l.is, f)
+	}
 	l.mu.Lock()
 	l.room = max(l.room, maxControlSteps*len(r.Send))
 	l.control = append(l.control, r.Send...)

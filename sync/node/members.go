@@ -54,11 +54,27 @@ func (ms *members) change(o merge.Origin, fn func(*crdtsync.Roster)) {
 	ms.moved = make(chan struct{})
 }
 
+// renew begins anew under another origin, without the cuts if they are no more.
+func (ms *members) renew(self merge.Origin, cutsGone bool) {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	known := ms.roster.Members()
+	for _, m := range known {
+		if cutsGone {
+			m.Common, m.Beyond = crdtsync.Cursor{}, &merge.VersionVector{}
+			ms.dirty[m.Origin] = struct{}{}
+		}
+	}
+	ms.roster = crdtsync.NewRoster(self, known...)
+	close(ms.moved)
+	ms.moved = make(chan struct{})
+}
+
 // loadMembers reads what the store knows of a space's members.
 func (s *Space) loadMembers(r store.Reader) error {
 	known, err := spacestore.Members(r, s.name)
 	if err == nil {
-		s.members = newMembers(s.node.origin, known...)
+		s.members = newMembers(s.node.Origin(), known...)
 	}
 	return err
 }
@@ -67,7 +83,7 @@ func (s *Space) loadMembers(r store.Reader) error {
 // node has the space.
 func (n *Node) withMember(space string, o merge.Origin, fn func(*crdtsync.Roster)) {
 	s := n.lookup(space)
-	if s == nil || o == n.origin {
+	if s == nil || o == n.Origin() {
 		return
 	}
 	s.members.change(o, fn)

@@ -20,6 +20,7 @@ import (
 	"github.com/joinery-crdt/joinery/internal/spacestore"
 	"github.com/joinery-crdt/joinery/merge"
 	"github.com/joinery-crdt/joinery/store"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
 )
 
 // ErrClosed: the node was closed.
@@ -77,6 +78,8 @@ type Config struct {
 	Now func() time.Time
 	// NewOrigin makes the identity of a new store, nil for a random UUID.
 	NewOrigin func() merge.Origin
+	// NewNonce names one end of one connection, nil for 16 random bytes.
+	NewNonce func() crdtsync.Nonce
 	// Copied says that Store holds a copy of another node's store or a restored
 	// backup. It gets a new identity before anything else, so that no dot will
 	// ever name two changes. Set it for the first opening only. A store that is
@@ -153,6 +156,9 @@ func (c *Config) setDefaults() {
 	if c.NewOrigin == nil {
 		c.NewOrigin = func() merge.Origin { return merge.Origin(uuid.New()) }
 	}
+	if c.NewNonce == nil {
+		c.NewNonce = func() crdtsync.Nonce { return crdtsync.Nonce(uuid.New()) }
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -160,16 +166,17 @@ func (c *Config) setDefaults() {
 
 // A Node is one running installation.
 type Node struct {
-	cfg    Config
-	store  store.Store
-	clock  *hlc.Clock
-	origin merge.Origin
-	log    *slog.Logger
+	cfg   Config
+	store store.Store
+	clock *hlc.Clock
+	log   *slog.Logger
+	who   atomic.Pointer[identity]
 	// When the node was opened, by a clock that is never set and by the wall's.
 	opened, openedWall time.Time
 	admission          *admission
 
 	jobs   chan job
+	mends  chan found
 	ctx    context.Context // ends when the node closes
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -188,7 +195,9 @@ type Node struct {
 	peers     map[*peer]struct{}
 	endpoints map[string]*endpoint // by address
 	closed    bool
-	failed    error // why the last commit did not succeed, nil if it did
+	nonces    []crdtsync.Nonce
+	renewals  []Problem // how the node came to its origin
+	failed    error     // why the last commit did not succeed, nil if it did
 }
 
 // Open starts a node on a store. The store's identity is made at the first
@@ -199,7 +208,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	cfg.setDefaults()
 	n := &Node{
-		cfg: cfg, store: cfg.Store, log: cfg.Logger, jobs: make(chan job, maxGather), stopped: make(chan struct{}), ended: make(chan struct{}),
+		cfg: cfg, store: cfg.Store, log: cfg.Logger, jobs: make(chan job, maxGather), mends: make(chan found, maxMends), stopped: make(chan struct{}), ended: make(chan struct{}),
 		spaces: make(map[string]*Space), links: make(map[*peerLink]struct{}), peers: make(map[*peer]struct{}),
 		endpoints: make(map[string]*endpoint),
 	}
@@ -220,11 +229,16 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 // store, of one that is said to be a copy, and of one that notices it is.
 func (n *Node) loadOrigin(ctx context.Context) error {
 	var last string
-	known := false
+	known, is := false, &identity{}
+	n.who.Store(is)
 	err := n.store.View(ctx, func(r store.Reader) (err error) {
-		if n.origin, known, err = spacestore.Origin(r); err == nil {
-			last, err = spacestore.Place(r)
+		if is.origin, known, err = spacestore.Origin(r); err != nil {
+			return err
 		}
+		if is.former, err = spacestore.Former(r); err != nil {
+			return err
+		}
+		last, err = spacestore.Place(r)
 		return err
 	})
 	if err != nil {
@@ -235,14 +249,14 @@ func (n *Node) loadOrigin(ctx context.Context) error {
 	if known && place == last && !n.cfg.Copied {
 		return nil
 	}
-	if before := n.origin; !known || elsewhere || n.cfg.Copied {
-		if n.origin = n.cfg.NewOrigin(); elsewhere {
+	if before := is.origin; !known || elsewhere || n.cfg.Copied {
+		if is.origin = n.cfg.NewOrigin(); elsewhere {
 			n.log.Warn("the store is a copy, or a backup that was restored: it goes on under a new origin",
-				"code", "new_origin", "origin", n.origin, "before", before)
+				"code", "new_origin", "origin", is.origin, "before", before)
 		}
 	}
 	return n.store.Update(ctx, func(tx store.Tx) error {
-		return errors.Join(spacestore.SetOrigin(tx, n.origin), spacestore.SetPlace(tx, place))
+		return errors.Join(spacestore.SetOrigin(tx, is.origin), spacestore.SetPlace(tx, place))
 	})
 }
 
@@ -253,12 +267,12 @@ func (n *Node) loadSpaces(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			core, err := spacestore.Load(r, name, n.origin, n.cfg.Kinds)
+			core, err := spacestore.Load(r, name, n.Origin(), n.cfg.Kinds)
 			if err != nil {
 				return err
 			}
 			s := newSpace(n, core)
-			if err := s.loadMembers(r); err != nil {
+			if err := cmp.Or(s.loadMembers(r), s.loadHeld(r)); err != nil {
 				return err
 			}
 			n.spaces[name] = s
@@ -273,8 +287,11 @@ func (n *Node) loadSpaces(ctx context.Context) error {
 	return err
 }
 
-// Origin returns the identity under which the node writes.
-func (n *Node) Origin() merge.Origin { return n.origin }
+// Origin returns the identity under which the node writes. It changes when a peer
+// shows that the node was restored from a backup or copied; see [Node.Status].
+func (n *Node) Origin() merge.Origin { return n.identity().origin }
+
+func (n *Node) identity() *identity { return n.who.Load() }
 
 // Store returns the node's store, for reading. The node owns it.
 func (n *Node) Store() store.Store { return n.store }

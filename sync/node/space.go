@@ -30,13 +30,16 @@ type Space struct {
 	diverged    bool                                    // a level peer holds other bytes
 	corrections int                                     // of the fingerprint, since the node was opened
 	repairs     repairs
+	held        map[merge.Dot]spacestore.Held     // refused changes that are kept
+	given       map[merge.Origin]spacestore.Given // origins that the node gave up
+	heldSize    int                               // bytes of them
 }
 
 func newSpace(n *Node, core *crdtsync.Space) *Space {
 	return &Space{
 		node: n, name: core.Name(), core: core,
 		watchers: make(map[*watcher]struct{}), refused: make(map[merge.Origin]*crdtsync.RefusedError),
-		members: newMembers(n.origin),
+		members: newMembers(n.Origin()), held: make(map[merge.Dot]spacestore.Held), given: make(map[merge.Origin]spacestore.Given),
 	}
 }
 
@@ -48,11 +51,16 @@ func (n *Node) Space(name string) *Space {
 	if s, ok := n.spaces[name]; ok {
 		return s
 	}
-	s := newSpace(n, crdtsync.NewSpace(crdtsync.SpaceConfig{Name: name, Self: n.origin, Kinds: n.cfg.Kinds}))
+	s := newSpace(n, n.newCore(name, n.Origin()))
 	if s.bad = crdtsync.CheckName("space", name, crdtsync.MaxSpace); s.bad == nil {
 		n.spaces[name] = s
 	}
 	return s
+}
+
+// newCore returns an empty space in which o writes.
+func (n *Node) newCore(name string, o merge.Origin) *crdtsync.Space {
+	return crdtsync.NewSpace(crdtsync.SpaceConfig{Name: name, Self: o, Kinds: n.cfg.Kinds})
 }
 
 // lookup returns the space of that name, nil if nobody has asked for it: what a

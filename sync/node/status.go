@@ -32,6 +32,7 @@ type SpaceStatus struct {
 	Origins     int    `json:"origins"`     // that ever wrote
 	Waiting     int    `json:"waiting"`     // changes that came before what they depend on
 	Unread      uint64 `json:"unread"`      // ops of types this node does not know
+	Quarantined int    `json:"quarantined"` // changes that were refused and are kept
 	Fingerprint string `json:"fingerprint"` // of the contents, hexadecimal
 }
 
@@ -83,13 +84,13 @@ type Problem struct {
 
 // Status returns the state of the node.
 func (n *Node) Status() Status {
+	spaces, peers := n.allSpaces(), n.sortedPeers()
 	n.mu.Lock()
-	spaces := slices.SortedFunc(maps.Values(n.spaces), func(a, b *Space) int { return cmp.Compare(a.name, b.name) })
-	peers := slices.SortedFunc(maps.Keys(n.peers), func(a, b *peer) int { return cmp.Compare(a.address, b.address) })
 	failed := n.failed
+	renewals := slices.Clone(n.renewals)
 	n.mu.Unlock()
 
-	st := Status{Origin: n.origin, Name: n.cfg.Name, Spaces: []SpaceStatus{}, Peers: []PeerStatus{}, Problems: []Problem{}}
+	st := Status{Origin: n.Origin(), Name: n.cfg.Name, Spaces: []SpaceStatus{}, Peers: []PeerStatus{}, Problems: append([]Problem{}, renewals...)}
 	if failed != nil {
 		st.Problems = append(st.Problems, storeProblem(failed))
 	}
@@ -118,6 +119,12 @@ func (n *Node) Status() Status {
 	return st
 }
 
+func (n *Node) sortedPeers() []*peer {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(n.peers), func(a, b *peer) int { return cmp.Compare(a.address, b.address) })
+}
+
 // storeProblem reports the error with which the last commit ended.
 func storeProblem(err error) Problem {
 	if errors.Is(err, store.ErrUncertain) {
@@ -143,12 +150,12 @@ func (s *Space) addStatus(st *Status) {
 	defer s.mu.RUnlock()
 	sum := s.core.Summary()
 	waiting, missing := s.core.Waiting()
-	if sum.Changes == 0 && waiting == 0 && len(s.refused) == 0 {
+	if sum.Changes == 0 && waiting == 0 && len(s.refused) == 0 && len(s.held) == 0 {
 		return
 	}
 	st.Spaces = append(st.Spaces, SpaceStatus{
 		Name: s.name, Changes: sum.Changes, Origins: s.core.Vector().Len(), Waiting: waiting,
-		Unread: sum.Unread, Fingerprint: sum.Cells.String(),
+		Unread: sum.Unread, Quarantined: len(s.held), Fingerprint: sum.Cells.String(),
 	})
 	if waiting > 0 {
 		st.Problems = append(st.Problems, Problem{
@@ -169,6 +176,12 @@ func (s *Space) addStatus(st *Status) {
 		st.Problems = append(st.Problems, Problem{Code: refusalCode(e), Space: s.name, Cause: e.Error(), Action: s.refusalAction(e)})
 	}
 	s.addRepairs(st)
+	if len(s.held) > 0 && len(s.refused) == 0 {
+		st.Problems = append(st.Problems, Problem{
+			Code: "quarantined", Space: s.name, Cause: fmt.Sprintf("%d changes were refused and are kept", len(s.held)),
+			Action: "see: syncd quarantine list",
+		})
+	}
 	if s.diverged {
 		st.Problems = append(st.Problems, Problem{
 			Code: "diverged", Space: s.name,
@@ -184,6 +197,8 @@ func refusalCode(e *crdtsync.RefusedError) string {
 		return "origin_forked"
 	case crdtsync.ErrFuture:
 		return "future_change"
+	case crdtsync.ErrForbidden:
+		return "change_forbidden"
 	case errUnreadable:
 		return "store_error"
 	}
@@ -193,7 +208,7 @@ func refusalCode(e *crdtsync.RefusedError) string {
 func (s *Space) refusalAction(e *crdtsync.RefusedError) string {
 	switch e.Kind {
 	case crdtsync.ErrForked:
-		if e.Dot.Origin == s.node.origin {
+		if e.Dot.Origin == s.node.Origin() {
 			return "stop writing on this node, keep its data directory, and start it with an empty one"
 		}
 		return "find the device with that origin; it was copied or restored and must start from an empty data directory"

@@ -46,7 +46,7 @@ func (s *Space) Export(ctx context.Context, w io.Writer, cut Cut) (n uint64, err
 		return 0, &crdtsync.TruncatedError{Space: s.name, Dot: d}
 	}
 	total := out.Fill(local)
-	file, err := wire.NewFileWriter(w, wire.FileHeader{Space: s.name, Origin: s.node.origin, Changes: total})
+	file, err := wire.NewFileWriter(w, wire.FileHeader{Space: s.name, Origin: s.node.Origin(), Changes: total})
 	if err != nil {
 		return 0, err
 	}

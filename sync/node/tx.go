@@ -145,7 +145,7 @@ func newTx(s *Space, b *batch) *Tx {
 	return &Tx{
 		space: s, stage: st, base: View{s.name, b.tx},
 		write: crdt.Write{
-			Dot:  merge.Dot{Origin: s.node.origin, Seq: st.Head(s.node.origin).Seq + 1},
+			Dot:  merge.Dot{Origin: s.node.Origin(), Seq: st.Head(s.node.Origin()).Seq + 1},
 			Time: s.node.clock.Now(),
 		},
 	}

@@ -136,7 +136,7 @@ func (s *Space) event(e crdtsync.Effect) Event {
 	}
 	return Event{
 		Object: Object{Key: e.Op.Cell.Object, Kind: e.Op.Cell.Kind}, Element: e.Op.Cell.Element,
-		Dot: e.Change.Dot, Time: e.Change.Time, Local: e.Change.Dot.Origin == s.node.origin,
+		Dot: e.Change.Dot, Time: e.Change.Time, Local: e.Change.Dot.Origin == s.node.Origin(),
 		Before: e.Before, After: e.After, Conflict: conflict(e),
 	}
 }
@@ -198,6 +198,14 @@ func (w *watcher) push(ev Event) {
 	if !w.lagged {
 		w.events = append(w.events, ev)
 	}
+	w.mu.Unlock()
+	poke(w.wake)
+}
+
+// lag makes the watcher end: what it has seen is no longer so.
+func (w *watcher) lag() {
+	w.mu.Lock()
+	w.lagged = true
 	w.mu.Unlock()
 	poke(w.wake)
 }

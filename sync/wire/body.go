@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -48,7 +49,7 @@ func bodyOf(f crdtsync.Frame) (Type, body) {
 	case *crdtsync.Subscribe:
 		return TypeSubscribe, &subscribe{f.Space, appendVector(f.Vector), appendKnown(f.Known)}
 	case *crdtsync.Resume:
-		return TypeResume, &resume{f.Space, f.Cursor.Position, f.Cursor.Print}
+		return TypeResume, &resume{f.Space, f.Cursor.Position, f.Cursor.Print, uint64(f.Mark)}
 	case *crdtsync.Rewind:
 		return TypeRewind, &rewind{f.Space}
 	case *crdtsync.Prune:
@@ -225,12 +226,18 @@ type resume struct {
 	Space    string `cbor:"1,keyasint"`
 	Position uint64 `cbor:"2,keyasint"`
 	Print    uint64 `cbor:"3,keyasint"`
+	Mark     uint64 `cbor:"4,keyasint"`
 }
 
-func (b *resume) check() error { return checkSpace(b.Space) }
+func (b *resume) check() error {
+	if b.Mark > math.MaxUint32 {
+		return fmt.Errorf("a mark over 32 bits: %d", b.Mark)
+	}
+	return checkSpace(b.Space)
+}
 
 func (b *resume) frame() crdtsync.Frame {
-	return &crdtsync.Resume{Space: b.Space, Cursor: crdtsync.Cursor{Position: b.Position, Print: b.Print}}
+	return &crdtsync.Resume{Space: b.Space, Cursor: crdtsync.Cursor{Position: b.Position, Print: b.Print}, Mark: uint32(b.Mark)}
 }
 
 type rewind struct {

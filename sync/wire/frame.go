@@ -36,7 +36,7 @@ const (
 	TypeSubscribe  Type = 16 // body: 1 space, 2 vector, 3 known heads
 	TypeSubscribed Type = 17 // body: 1 space, 2 number of changes, 3 known heads
 	TypeFrontier   Type = 18 // body: 1 space, 2 and 3 fingerprints, 4 changes, 5 unread
-	TypeResume     Type = 19 // body: 1 space, 2 position, 3 print
+	TypeResume     Type = 19 // body: 1 space, 2 position, 3 print, 4 mark
 	TypeRewind     Type = 20 // body: 1 space
 	TypeMembers    Type = 21 // body: 1 space, 2 members
 	TypePrune      Type = 37 // body: 1 space

@@ -37,7 +37,7 @@ func frames() []crdtsync.Frame {
 		&crdtsync.Goaway{Code: "draining", After: 2500, Reason: "restarts for an update"},
 		&crdtsync.Queued{Place: 3},
 		&crdtsync.Subscribe{Space: "notes", Vector: merge.VectorOf(dot(0xa1, 300), dot(0xb2, 1)), Known: []crdtsync.Known{{Dot: dot(0xb2, 1), Hash: crdtsync.Hash{7}}}},
-		&crdtsync.Resume{Space: "notes", Cursor: crdtsync.Cursor{Position: 301, Print: 1 << 63}},
+		&crdtsync.Resume{Space: "notes", Cursor: crdtsync.Cursor{Position: 301, Print: 1 << 63}, Mark: 1 << 31},
 		&crdtsync.Rewind{Space: "notes"},
 		&crdtsync.Prune{Space: "notes"},
 		&crdtsync.Members{Space: "notes", Members: []*crdtsync.Member{
