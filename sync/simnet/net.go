@@ -3,6 +3,7 @@ package simnet
 import (
 	"slices"
 
+	"github.com/joinery-crdt/joinery/merge"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 	"github.com/joinery-crdt/joinery/sync/wire"
 )
@@ -71,9 +72,9 @@ func (w *world) connect(a, b *node) {
 		if n == a {
 			peer = b
 		}
+		mends := func(string, merge.Origin) bool { return w.knobs.Rollback > 0 }
 		link := crdtsync.NewLink(crdtsync.LinkConfig{
-			Origin: n.origin, Name: n.name(), Features: w.features(),
-			Window: uint64(w.knobs.Window), Mend: w.knobs.Rollback > 0,
+			Origin: n.origin, Name: n.name(), Features: w.features(), Window: uint64(w.knobs.Window), Mends: mends,
 		}, n)
 		n.sides[peer.id] = &side{link: link, dial: w.dials}
 		n.send(peer, link.Start())
