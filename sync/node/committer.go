@@ -53,7 +53,7 @@ func (n *Node) commitLoop() {
 		case j := <-n.jobs:
 			n.commit(n.gather(j))
 		case f := <-n.mends:
-			n.mend(f)
+			n.mendFork(f)
 		case <-n.ctx.Done():
 			n.refuseRest()
 			return

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/joinery-crdt/joinery/merge"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 	"github.com/joinery-crdt/joinery/sync/node/internal/pace"

@@ -123,10 +123,10 @@ func (s *Space) tookBack(c *crdtsync.Change) error {
 	return &crdtsync.RefusedError{Dot: c.Dot, Kind: crdtsync.ErrForked, Reason: "the device that wrote it has taken it back and issued it again under another origin"}
 }
 
-// mend makes the node go on under a new origin, if the one that forked is its
+// mendFork makes the node go on under a new origin, if the one that forked is its
 // present one, and issues again what it wrote under dots that name other changes
 // elsewhere. Only the committer calls it, between two batches.
-func (n *Node) mend(f found) {
+func (n *Node) mendFork(f found) {
 	m := &mending{node: n, fork: f, is: f.is, given: make(map[*Space]spacestore.Given)}
 	if f.is != n.identity() || !n.mendable(f.Space, f.Origin) {
 		return // it was found before another was mended
