@@ -99,6 +99,19 @@ func TestBoundedInMap(t *testing.T) {
 	}
 }
 
+// What was spent before a removal is not there again after it.
+func TestSpentInMapStaysSpent(t *testing.T) {
+	var a, b stockMap
+	stockIn(t, &a, originA, 1)
+	stockIn(t, &a, originA, -1)
+	b.Merge(&a)
+	stockIn(t, &a, originA, 1)
+	a.Merge(b.Remove(originB, "f"))
+	if c, ok := a.Get("f"); !ok || c.Value() != 1 || c.Rights(originA) != 1 {
+		t.Errorf("the map has %v, want the 1 that was counted at the time of the removal", c)
+	}
+}
+
 // What was given away stays given: the removal of the field takes it from where
 // it is.
 func TestTransferInMap(t *testing.T) {

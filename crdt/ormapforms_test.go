@@ -159,28 +159,41 @@ func setsOf(ops []op, name func(op) string) string {
 	return showFields(fields)
 }
 
-var setMapForm = form[*setMap]{
-	verbs:  []string{"add", "add", "add", "remove", "drop"},
-	bottom: func() *setMap { return &setMap{} },
-	apply: func(m *setMap, o op) (*setMap, error) {
+// applyOrDrop is the apply of a map whose fields change does something to, unless
+// the op removes the field.
+func applyOrDrop[V any, P crdt.Field[V]](change func(P, op) (P, error)) func(*crdt.ORMap[string, V, P], op) (*crdt.ORMap[string, V, P], error) {
+	return func(m *crdt.ORMap[string, V, P], o op) (*crdt.ORMap[string, V, P], error) {
 		if o.verb == "drop" {
 			return m.Remove(o.origin(), o.field()), nil
 		}
-		return m.Apply(o.field(), func(s *orset) (*orset, error) {
-			if o.verb == "remove" {
-				return s.Remove(o.origin(), o.value()), nil
-			}
-			return s.Add(o.origin(), o.value()), nil
-		})
-	},
-	read: showSets,
-	kind: mapKind,
-	write: func(c *cells, o op) []cellOp {
+		return m.Apply(o.field(), func(v P) (P, error) { return change(v, o) })
+	}
+}
+
+// writeOrDrop is the same for cells.
+func writeOrDrop(write func(*cells, op) []cellOp) func(*cells, op) []cellOp {
+	return func(c *cells, o op) []cellOp {
 		if o.verb == "drop" {
 			return c.drop(string(element(c.t, o.field())))
 		}
+		return write(c, o)
+	}
+}
+
+var setMapForm = form[*setMap]{
+	verbs:  []string{"add", "add", "add", "remove", "drop"},
+	bottom: func() *setMap { return &setMap{} },
+	apply: applyOrDrop(func(s *orset, o op) (*orset, error) {
+		if o.verb == "remove" {
+			return s.Remove(o.origin(), o.value()), nil
+		}
+		return s.Add(o.origin(), o.value()), nil
+	}),
+	read: showSets,
+	kind: mapKind,
+	write: writeOrDrop(func(c *cells, o op) []cellOp {
 		return c.supersedes(path(c.t, element(c.t, o.value()), o.field(), "orset"), o.verb == "add", nil)
-	},
+	}),
 	show: func(c *cells) string { return c.sets(anything) },
 	spec: func(ops []op) string {
 		return setsOf(unseen(ops, func(d, o op) bool {
@@ -194,17 +207,12 @@ type rwsetMap = crdt.ORMap[string, crdt.RWSet[string], *crdt.RWSet[string]]
 var rwsetMapForm = form[*rwsetMap]{
 	verbs:  []string{"add", "add", "remove", "drop"},
 	bottom: func() *rwsetMap { return &rwsetMap{} },
-	apply: func(m *rwsetMap, o op) (*rwsetMap, error) {
-		if o.verb == "drop" {
-			return m.Remove(o.origin(), o.field()), nil
+	apply: applyOrDrop(func(s *crdt.RWSet[string], o op) (*crdt.RWSet[string], error) {
+		if o.verb == "remove" {
+			return s.Remove(o.origin(), o.value()), nil
 		}
-		return m.Apply(o.field(), func(s *crdt.RWSet[string]) (*crdt.RWSet[string], error) {
-			if o.verb == "remove" {
-				return s.Remove(o.origin(), o.value()), nil
-			}
-			return s.Add(o.origin(), o.value()), nil
-		})
-	},
+		return s.Add(o.origin(), o.value()), nil
+	}),
 	read: func(m *rwsetMap) string {
 		fields := map[string][]string{}
 		for f, s := range m.All() {
@@ -213,16 +221,13 @@ var rwsetMapForm = form[*rwsetMap]{
 		return showFields(fields)
 	},
 	kind: mapKind,
-	write: func(c *cells, o op) []cellOp {
-		if o.verb == "drop" {
-			return c.drop(string(element(c.t, o.field())))
-		}
+	write: writeOrDrop(func(c *cells, o op) []cellOp {
 		payload := crdt.Added
 		if o.verb == "remove" {
 			payload = crdt.Removed
 		}
 		return c.supersedes(path(c.t, element(c.t, o.value()), o.field(), "rwset"), true, payload)
-	},
+	}),
 	show: func(c *cells) string { return c.sets(crdt.RWSetHas) },
 	// Of what nothing later in the element or a drop of the field has seen:
 	// present if there are adds and no removes.
@@ -244,20 +249,12 @@ var rwsetMapForm = form[*rwsetMap]{
 var counterMapForm = form[*counterMap]{
 	verbs:  []string{"add", "add", "add", "drop"},
 	bottom: func() *counterMap { return &counterMap{} },
-	apply: func(m *counterMap, o op) (*counterMap, error) {
-		if o.verb == "drop" {
-			return m.Remove(o.origin(), o.field()), nil
-		}
-		return m.Apply(o.field(), func(c *crdt.PNCounter) (*crdt.PNCounter, error) { return c.Add(o.origin(), o.n) })
-	},
-	read: showCounts,
-	kind: mapKind,
-	write: func(c *cells, o op) []cellOp {
-		if o.verb == "drop" {
-			return c.drop(string(element(c.t, o.field())))
-		}
+	apply:  applyOrDrop(func(c *crdt.PNCounter, o op) (*crdt.PNCounter, error) { return c.Add(o.origin(), o.n) }),
+	read:   showCounts,
+	kind:   mapKind,
+	write: writeOrDrop(func(c *cells, o op) []cellOp {
 		return c.counts(o, path(c.t, nil, o.field(), "pncounter"))
-	},
+	}),
 	show: func(c *cells) string { return c.totals() },
 	spec: func(ops []op) string { return totalsOf(unseen(ops, dropsField, "add"), op.field) },
 }
@@ -313,17 +310,12 @@ func innerName(o op) string { return o.field() + "." + o.inner() }
 var deepMapForm = form[*deepMap]{
 	verbs:  []string{"add", "add", "add", "remove", "drop"},
 	bottom: func() *deepMap { return &deepMap{} },
-	apply: func(m *deepMap, o op) (*deepMap, error) {
-		if o.verb == "drop" {
-			return m.Remove(o.origin(), o.field()), nil
+	apply: applyOrDrop(func(inner *counterMap, o op) (*counterMap, error) {
+		if o.verb == "remove" {
+			return inner.Remove(o.origin(), o.inner()), nil
 		}
-		return m.Apply(o.field(), func(inner *counterMap) (*counterMap, error) {
-			if o.verb == "remove" {
-				return inner.Remove(o.origin(), o.inner()), nil
-			}
-			return inner.Apply(o.inner(), func(c *crdt.PNCounter) (*crdt.PNCounter, error) { return c.Add(o.origin(), o.n) })
-		})
-	},
+		return inner.Apply(o.inner(), func(c *crdt.PNCounter) (*crdt.PNCounter, error) { return c.Add(o.origin(), o.n) })
+	}),
 	read: func(m *deepMap) string {
 		fields := map[string]int64{}
 		for f, inner := range m.All() {
@@ -350,17 +342,12 @@ var deepMapForm = form[*deepMap]{
 var nestedMapForm = form[*nestedMap]{
 	verbs:  []string{"add", "add", "add", "remove", "drop"},
 	bottom: func() *nestedMap { return &nestedMap{} },
-	apply: func(m *nestedMap, o op) (*nestedMap, error) {
-		if o.verb == "drop" {
-			return m.Remove(o.origin(), o.field()), nil
+	apply: applyOrDrop(func(inner *setMap, o op) (*setMap, error) {
+		if o.verb == "remove" {
+			return inner.Remove(o.origin(), o.inner()), nil
 		}
-		return m.Apply(o.field(), func(inner *setMap) (*setMap, error) {
-			if o.verb == "remove" {
-				return inner.Remove(o.origin(), o.inner()), nil
-			}
-			return inner.Apply(o.inner(), func(s *orset) (*orset, error) { return s.Add(o.origin(), o.value()), nil })
-		})
-	},
+		return inner.Apply(o.inner(), func(s *orset) (*orset, error) { return s.Add(o.origin(), o.value()), nil })
+	}),
 	read: func(m *nestedMap) string {
 		fields := map[string][]string{}
 		for f, inner := range m.All() {
@@ -387,15 +374,10 @@ var nestedMapForm = form[*nestedMap]{
 var gsetMapForm = form[*gsetMap]{
 	verbs:  []string{"add", "add", "drop"},
 	bottom: func() *gsetMap { return &gsetMap{} },
-	apply: func(m *gsetMap, o op) (*gsetMap, error) {
-		if o.verb == "drop" {
-			return m.Remove(o.origin(), o.field()), nil
-		}
-		return m.Apply(o.field(), func(s *gsetField) (*gsetField, error) {
-			var one crdt.GSet[string]
-			return s.Join(o.origin(), one.Add(o.value())), nil
-		})
-	},
+	apply: applyOrDrop(func(s *gsetField, o op) (*gsetField, error) {
+		var one crdt.GSet[string]
+		return s.Join(o.origin(), one.Add(o.value())), nil
+	}),
 	read: func(m *gsetMap) string {
 		fields := map[string][]string{}
 		for f, s := range m.All() {
@@ -404,12 +386,9 @@ var gsetMapForm = form[*gsetMap]{
 		return showFields(fields)
 	},
 	kind: mapKind,
-	write: func(c *cells, o op) []cellOp {
-		if o.verb == "drop" {
-			return c.drop(string(element(c.t, o.field())))
-		}
+	write: writeOrDrop(func(c *cells, o op) []cellOp {
 		return c.inField(o, path(c.t, element(c.t, o.value()), o.field(), "gset"), crdt.Op{Put: true})
-	},
+	}),
 	show: func(c *cells) string { return c.sets(anything) },
 	spec: func(ops []op) string { return setsOf(unseen(ops, dropsField, "add"), op.field) },
 }
@@ -422,18 +401,13 @@ type (
 var lwwFieldsForm = form[*lwwMap]{
 	verbs:  []string{"set", "set", "drop"},
 	bottom: func() *lwwMap { return &lwwMap{} },
-	apply: func(m *lwwMap, o op) (*lwwMap, error) {
-		if o.verb == "drop" {
-			return m.Remove(o.origin(), o.field()), nil
+	apply: applyOrDrop(func(r *lwwField, o op) (*lwwField, error) {
+		delta, err := r.Value().Set(crdt.Stamp{Time: o.time, Origin: o.origin()}, o.id)
+		if err != nil {
+			return nil, err
 		}
-		return m.Apply(o.field(), func(r *lwwField) (*lwwField, error) {
-			delta, err := r.Value().Set(crdt.Stamp{Time: o.time, Origin: o.origin()}, o.id)
-			if err != nil {
-				return nil, err
-			}
-			return r.Join(o.origin(), delta), nil
-		})
-	},
+		return r.Join(o.origin(), delta), nil
+	}),
 	read: func(m *lwwMap) string {
 		fields := map[string]int{}
 		for f, r := range m.All() {
@@ -442,12 +416,9 @@ var lwwFieldsForm = form[*lwwMap]{
 		return fmt.Sprint(fields)
 	},
 	kind: mapKind,
-	write: func(c *cells, o op) []cellOp {
-		if o.verb == "drop" {
-			return c.drop(string(element(c.t, o.field())))
-		}
+	write: writeOrDrop(func(c *cells, o op) []cellOp {
 		return c.inField(o, path(c.t, nil, o.field(), "lww"), crdt.Op{Put: true, Payload: element(c.t, o.id)})
-	},
+	}),
 	show: func(c *cells) string {
 		fields := map[string]int{}
 		for _, f := range c.found() {
