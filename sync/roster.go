@@ -133,10 +133,14 @@ func (r *Roster) Learn(from merge.Origin, m *Member, at *merge.VersionVector) (n
 	if m.Beyond != nil && e.Beyond.Merge(m.Beyond) {
 		news = true
 	}
-	if news {
-		r.touch(e, from)
+	if !news {
+		return false
 	}
-	return news
+	if e.Turns != m.Turns || e.Common != m.Common || m.Beyond == nil || !m.Beyond.Covers(e.Beyond) {
+		from = merge.Origin{} // it knew less
+	}
+	r.touch(e, from)
+	return true
 }
 
 // above returns what of v is not in at.

@@ -1,6 +1,7 @@
 package spacestore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -161,25 +162,31 @@ func headsBefore(r store.Reader, space string, later map[merge.Origin]uint64) (*
 	return v, nil
 }
 
-// TrimArrival takes out of the index what it says of changes that the floor
-// contains, oldest first, up to the first commit with another. Cuts from before
-// are not known any more.
-func TrimArrival(tx store.Tx, space string, floor *merge.VersionVector) error {
+// TrimArrival takes out of the index, oldest first, commits of changes that the
+// floor contains, but for the last of them, and at most count of them. It reports
+// whether there are more. Cuts from before are not known any more.
+func TrimArrival(tx store.Tx, space string, floor *merge.VersionVector, count int) (more bool, err error) {
+	var before []byte // the key of the last commit that the floor contains
 	for rec, err := range tx.Scan(space, store.Arrival, store.Range{}) {
 		if err != nil {
-			return err
+			return false, err
 		}
 		a, err := readArrival(space, rec)
 		if err != nil {
-			return err
+			return false, err
 		}
-		above := slices.ContainsFunc(a.runs, func(one run) bool { return !floor.Contains(one.last) })
-		if above {
-			return nil
+		if slices.ContainsFunc(a.runs, func(one run) bool { return !floor.Contains(one.last) }) {
+			return false, nil
 		}
-		if err := tx.Delete(space, store.Arrival, rec.Key); err != nil {
-			return err
+		if before != nil {
+			if count--; count < 0 {
+				return true, nil
+			}
+			if err := tx.Delete(space, store.Arrival, before); err != nil {
+				return false, err
+			}
 		}
+		before = bytes.Clone(rec.Key)
 	}
-	return nil
+	return false, nil
 }

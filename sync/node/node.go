@@ -98,6 +98,10 @@ type Config struct {
 	// change is Stable, 0 for 30 days. One that comes back later syncs all the
 	// same.
 	Lease time.Duration
+	// TruncateEvery is the interval at which the logs of spaces lose what every
+	// member that is waited for has durably, 0 for never. One whose lease has
+	// ended, and a new one, get cells instead.
+	TruncateEvery time.Duration
 	// Logger receives what happens, nil for nowhere.
 	Logger *slog.Logger
 }
@@ -109,7 +113,7 @@ func (c *Config) check() error {
 	for _, d := range []struct {
 		field string
 		value time.Duration
-	}{{"MaxDrift", c.MaxDrift}, {"Heartbeat", c.Heartbeat}, {"MaxBackoff", c.MaxBackoff}, {"AuditInterval", c.AuditInterval}, {"Recheck", c.Recheck}, {"Lease", c.Lease}} {
+	}{{"MaxDrift", c.MaxDrift}, {"Heartbeat", c.Heartbeat}, {"MaxBackoff", c.MaxBackoff}, {"AuditInterval", c.AuditInterval}, {"Recheck", c.Recheck}, {"Lease", c.Lease}, {"TruncateEvery", c.TruncateEvery}} {
 		if d.value < 0 {
 			return &ConfigError{d.field, fmt.Sprintf("is %v: use zero or a positive duration", d.value)}
 		}
@@ -222,6 +226,9 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.wg.Go(n.commitLoop)
 	n.wg.Go(n.auditLoop)
+	if n.cfg.TruncateEvery > 0 {
+		n.wg.Go(n.truncateLoop)
+	}
 	return n, nil
 }
 
