@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"syscall"
 	"time"
@@ -40,6 +41,7 @@ func main() {
 	} else {
 		defer server.Stop()
 	}
+	go stopWhenInterrupted()
 	for _, part := range []struct {
 		name string
 		run  func()
@@ -48,6 +50,13 @@ func main() {
 			part.run()
 		}
 	}
+}
+
+// stopWhenInterrupted leaves no server behind.
+func stopWhenInterrupted() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	check(fmt.Errorf("interrupted: %v", <-signals))
 }
 
 // cpu returns the processor time of this process and of the server.
