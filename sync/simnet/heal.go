@@ -90,8 +90,9 @@ func (w *world) heal() {
 	}
 }
 
-// keepWriting has every node go on writing with every heartbeat, and demands
-// that what was written before the healing gets everywhere all the same.
+// keepWriting has every node go on writing, with every heartbeat and later with
+// some, and demands that what was written before the healing gets everywhere all
+// the same.
 func (w *world) keepWriting(bound int) {
 	var before []bitset
 	for _, h := range w.histories {
@@ -99,9 +100,14 @@ func (w *world) keepWriting(bound int) {
 	}
 	g := newGenerator(w)
 	g.r = w.random("writing", 0)
+	const later = 8 // heartbeats
+	beats := 0
 	ticks := w.run(bound, func() bool {
 		if w.everywhere(before) {
 			return true
+		}
+		if beats++; beats > restTicks && beats%later != 0 {
+			return false
 		}
 		for _, n := range w.nodes {
 			space, ops := g.transaction(n)

@@ -14,6 +14,7 @@ var guards = []mutant{
 	guard("sync/stage.go", "what-waits-for-what-waited-stays", "applied = append(applied, c.Dot)\n", "_ = applied\n"),
 	guard("sync/space.go", "predecessors-are-not-awaited", "if c.Dot.Seq > head(c.Dot.Origin).Seq+1 {", "if false {"),
 	guard("sync/space.go", "room-is-not-given-back", "\t\tdelete(w.changes, dot)\n", ""),
+	guard("sync/outbox.go", "frames-have-no-size", "size < 0 && len(batch) > 0", "size < 0 && len(batch) > 1e6"),
 	guard("sync/link.go", "news-is-not-sent", "\t\t\ts.out.Add(d)\n", "\t\t\t_ = d\n"),
 	guard("sync/link.go", "never-asks-again", "!level && s.stalled(l.local)", "!level && false && s.stalled(l.local)"),
 	guard("sync/link.go", "asks-only-for-what-it-knows-of", "!l.need(s, r) {", "!l.need(s, r) && false {"),
