@@ -41,7 +41,9 @@ func TestSessionChecker(t *testing.T) {
 		},
 		{
 			"first write without the second",
-			[]act{{"x", nil, a1}, {"x", []merge.Dot{a1}, b1}, {"y", []merge.Dot{a1}, merge.Dot{}}}, "", merge.Dot{},
+			[]act{{"x", nil, a1}, {"x", []merge.Dot{a1}, b1}, {"y", []merge.Dot{a1}, merge.Dot{}}},
+			"",
+			merge.Dot{},
 		},
 		{
 			"answer without the question",
