@@ -95,6 +95,10 @@ func (s *server) routes() http.Handler {
 		"GET /v1/peers":    s.peers,
 		"POST /v1/peers":   s.addPeer,
 		"DELETE /v1/peers": s.removePeer,
+		"GET /v1/devices":  s.devices,
+
+		"POST /v1/devices/retire": s.turnDevice((*node.Node).Retire),
+		"POST /v1/devices/return": s.turnDevice((*node.Node).Return),
 	})
 	mux.Handle(spacePrefix, s.answer(func(w http.ResponseWriter, r *http.Request) error {
 		return s.enterSpace(w, r, &fallback{inSpace, s})

@@ -37,6 +37,8 @@ var causes = []struct {
 	{wire.ErrFile, v1.BadFile, "export it again, or copy it again; what was applied before the damage stays"},
 	{wire.ErrFrame, v1.BadFile, "export it again, or copy it again; what was applied before the damage stays"},
 	{node.ErrIncomplete, v1.FileIncomplete, "import or sync what it depends on, then import it again"},
+	{node.ErrNoDevice, v1.DeviceNotFound, "see: syncd devices list"},
+	{node.ErrManyDevices, v1.DeviceAmbiguous, "see: syncd devices list"},
 	{node.ErrLagged, v1.Lagged, "read the objects again and watch anew"},
 	{node.ErrClosed, v1.ShuttingDown, "try again when the daemon runs"},
 	{store.ErrClosed, v1.ShuttingDown, "try again when the daemon runs"},

@@ -40,6 +40,7 @@ one at once; what was acknowledged is durable either way.`,
 	f := cmd.Flags()
 	f.StringVar(&cfg.Listen, "listen", env("JOINERY_LISTEN", daemon.DefaultListen), "`host:port` to listen on, port 0 for any free one [$JOINERY_LISTEN]")
 	f.StringVar(&cfg.Name, "name", os.Getenv("JOINERY_NAME"), "what people call this device, by default the host's name [$JOINERY_NAME]")
+	f.BoolVar(&cfg.Hub, "hub", false, "tell the other devices that they may count on this one")
 	f.StringVar(&cfg.Postgres, "postgres", os.Getenv("JOINERY_POSTGRES"), "keep the store in this PostgreSQL database instead of the data directory, `postgres://user@host/database` [$JOINERY_POSTGRES]")
 	f.StringArrayVar(&cfg.Peers, "peer", list("JOINERY_PEERS"), "`address` of a device to sync with, while this one runs; repeatable [$JOINERY_PEERS, with commas]")
 	f.StringArrayVar(&cfg.Hosts, "host", list("JOINERY_HOSTS"), "`name`, besides localhost, under which this device may be addressed; repeatable [$JOINERY_HOSTS, with commas]")

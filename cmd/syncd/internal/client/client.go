@@ -216,6 +216,24 @@ func (c *Client) RemovePeer(ctx context.Context, peer string) error {
 	return c.call(ctx, http.MethodDelete, "/v1/peers?"+url.Values{"url": {peer}}.Encode(), nil, nil)
 }
 
+// Devices returns the devices that keep spaces of the daemon's.
+func (c *Client) Devices(ctx context.Context) (out v1.Devices, err error) {
+	err = c.call(ctx, http.MethodGet, "/v1/devices", nil, &out)
+	return out, err
+}
+
+// Retire says that a device, given by its name or origin, will not come back.
+func (c *Client) Retire(ctx context.Context, device string) (out node.Device, err error) {
+	err = c.call(ctx, http.MethodPost, "/v1/devices/retire", v1.DeviceChoice{Device: device}, &out)
+	return out, err
+}
+
+// Return takes a device back that was retired.
+func (c *Client) Return(ctx context.Context, device string) (out node.Device, err error) {
+	err = c.call(ctx, http.MethodPost, "/v1/devices/return", v1.DeviceChoice{Device: device}, &out)
+	return out, err
+}
+
 // Export writes a space to w as a drop file. After an error, what was written is
 // none.
 func (c *Client) Export(ctx context.Context, space string, w io.Writer) error {

@@ -21,6 +21,8 @@ type Config struct {
 	Listen string // host:port, DefaultListen if empty; port 0 is any free one
 	// Name is what people call the device, the host's name if empty.
 	Name string
+	// Hub says that other devices may count on this one.
+	Hub bool
 	// Postgres is the connection string of the PostgreSQL database that holds
 	// the store. If it is empty, the store is in Dir.
 	Postgres string

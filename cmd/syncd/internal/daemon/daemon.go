@@ -84,7 +84,7 @@ func (d *Daemon) openNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.node, err = node.Open(ctx, node.Config{Store: st, Name: d.cfg.Name, Logger: d.cfg.Logger})
+	d.node, err = node.Open(ctx, node.Config{Store: st, Name: d.cfg.Name, Hub: d.cfg.Hub, Logger: d.cfg.Logger})
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}

@@ -48,6 +48,8 @@ const (
 	NotFound         = "not_found"
 	ObjectNotFound   = "object_not_found"
 	PeerNotFound     = "peer_not_found"
+	DeviceNotFound   = "device_not_found"
+	DeviceAmbiguous  = "device_ambiguous"
 	MethodNotAllowed = "method_not_allowed"
 	FileIncomplete   = "file_incomplete"
 	ChangesRefused   = "changes_refused"
@@ -89,6 +91,8 @@ var kinds = map[string]kind{
 	NotFound:         {"no such resource", 404, exit.NotFound},
 	ObjectNotFound:   {"no such object", 404, exit.NotFound},
 	PeerNotFound:     {"no such peer", 404, exit.NotFound},
+	DeviceNotFound:   {"no such device", 404, exit.NotFound},
+	DeviceAmbiguous:  {"several such devices", 409, exit.Usage},
 	MethodNotAllowed: {"method not allowed", 405, exit.Usage},
 	FileIncomplete:   {"drop file depends on changes that are not here", 409, exit.Refused},
 	ChangesRefused:   {"changes refused", 409, exit.Refused},

@@ -184,6 +184,16 @@ type Peers struct {
 	Peers []Peer `json:"peers"`
 }
 
+// Devices is the answer of GET /v1/devices.
+type Devices struct {
+	Devices []node.Device `json:"devices"`
+}
+
+// A DeviceChoice is the body of POST /v1/devices/retire and /v1/devices/return.
+type DeviceChoice struct {
+	Device string `json:"device"` // its name or its origin
+}
+
 // NewPeer is the body of POST /v1/peers.
 type NewPeer struct {
 	URL string `json:"url"`
