@@ -115,6 +115,7 @@ type auditState struct {
 	backoff int
 	scans   int    // for the peer since the last tick
 	keys    uint64 // drawn
+	news    bool   // may come of the peer
 }
 
 // Audit begins a comparison of the cells of a space with the peer's, whether or
@@ -347,7 +348,7 @@ func (l *Link) Mended(m *Mending, done *Mended, err error) (r Ready) {
 				s.reply(repairs(m, news, RepairMore, last)...)
 			}
 			if m.last {
-				s.audit.serving = nil
+				s.audit.serving, s.audit.news = nil, true
 			}
 		case m.role == mendTake && err == nil:
 			if news := changed(m, done); len(news) > 0 {

@@ -31,7 +31,7 @@ func (l *Link) stepAudit(f *Audit, r *Ready) {
 			if s.audit.scans++; s.audit.scans > maxScans {
 				return // it will be asked again
 			}
-			s.audit.serving = &serving{digest: f.Digest}
+			s.audit.serving, s.audit.news = &serving{digest: f.Digest}, false
 			r.Scan = append(r.Scan, s.name)
 		case v.scan != nil:
 			l.answerAudit(s, r)
@@ -133,8 +133,14 @@ func (l *Link) stepRepair(f *Repair, r *Ready) {
 			}
 			m.role, m.last = mendTake, f.Stage == RepairLast
 		case RepairTell, RepairAsk:
+			if v == nil || v.keyed == nil {
+				return // nothing was found to differ, or it was too long ago
+			}
 			m.role, m.last = mendAnswer, f.Stage == RepairAsk
 		default:
+			if !s.audit.news {
+				return
+			}
 			m.role = mendNews
 		}
 		if !m.take(f.Cells) {
@@ -144,8 +150,8 @@ func (l *Link) stepRepair(f *Repair, r *Ready) {
 		if l.access(s.name) < AccessWrite {
 			m.withhold()
 		}
-		if m.role == mendAnswer && v != nil && v.keyed != nil {
-			v.at, v.end = 0, 0
+		if m.role == mendAnswer {
+			v.at, v.end, v.idle = 0, 0, 0
 			m.want(v.keyed, f.Wanted)
 		}
 		if m.role == mendTake {

@@ -12,6 +12,10 @@ import (
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 )
 
+// maxComparing is how many steps may wait whose cells are not compared yet,
+// before the node reads no more of the peer.
+const maxComparing = 64
+
 // An AuditReport is what a comparison with a peer found.
 type AuditReport struct {
 	Equal    bool // both hold the same cells
@@ -114,6 +118,7 @@ func (l *peerLink) compareLoop(ctx context.Context) error {
 		todo := l.comparing
 		l.comparing = nil
 		l.mu.Unlock()
+		poke(l.took)
 		for _, c := range todo {
 			if err := l.compare(ctx, c); err != nil {
 				return err

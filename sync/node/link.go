@@ -281,7 +281,7 @@ func (l *peerLink) awaitRoom(ctx context.Context) error {
 func (l *peerLink) full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.control) > l.room
+	return len(l.control) > l.room || len(l.comparing) > maxComparing
 }
 
 // poke lets the goroutine that waits on c look again.

@@ -60,7 +60,7 @@ func (s *Search) Begin(question, answer []byte) (differ, of int, err error) {
 			own.End = bytes.Clone(r.End)
 		}
 		asked = append(asked, part{Range: own, lo: lo, hi: hi})
-		if len(asked) > maxParts {
+		if len(asked) > 4*fanOut {
 			return ErrAnswer
 		}
 		return nil
