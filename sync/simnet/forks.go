@@ -50,10 +50,21 @@ type fork struct {
 	first *record
 }
 
-// isForked reports whether a node still holds the first change of a dot that
-// names two.
-func (w *world) isForked() bool {
-	return slices.ContainsFunc(w.forked, func(f fork) bool { return w.heldBySomebody(f.space, f.first) })
+// isForked reports whether two nodes still hold different changes under one dot.
+func (w *world) isForked() bool { return slices.ContainsFunc(w.forked, w.heldTwice) }
+
+func (w *world) heldTwice(f fork) bool {
+	var held []byte
+	for _, n := range w.nodes {
+		raw, err := n.Change(w.spaces[f.space], f.first.dot)
+		if err == nil && held != nil && !bytes.Equal(raw, held) {
+			return true
+		}
+		if err == nil {
+			held = raw
+		}
+	}
+	return false
 }
 
 // noticed notes that a node knows of a fork.
