@@ -77,6 +77,9 @@ func (o *Outbox) Take(local Local, count, size int) (batch [][]byte, err error) 
 	if !o.Pending() {
 		return nil, nil
 	}
+	if batch := o.recall(local, count, size); batch != nil {
+		return batch, nil
+	}
 	if err := o.readFresh(local); err != nil {
 		return nil, err
 	}

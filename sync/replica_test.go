@@ -32,6 +32,8 @@ type replicaSpace struct {
 	log   []*crdtsync.Change // in the order in which they were applied
 	at    map[merge.Dot]*crdtsync.Change
 	cuts  map[crdtsync.Cursor]bool // it has passed
+	// What it remembers for its links, if its node does.
+	recent crdtsync.Recent
 }
 
 // Cell makes a replicaSpace the Cells of its stages.
@@ -80,6 +82,13 @@ func (r *replica) Change(space string, d merge.Dot) ([]byte, error) {
 	return c.Bytes(), nil
 }
 
+// Recall implements crdtsync.Recaller: replicas of even numbers remember.
+func (r *replica) Recall(space string, fn func(*crdtsync.Recent)) {
+	if r.origin[15]%2 == 0 {
+		fn(&r.space(space).recent)
+	}
+}
+
 // Cut implements crdtsync.Cuts.
 func (r *replica) Cut(space string, c crdtsync.Cursor) *merge.VersionVector {
 	s := r.space(space)
@@ -116,6 +125,10 @@ func (s *replicaSpace) commit(st *crdtsync.Stage) []merge.Dot {
 		s.log = append(s.log, c)
 		s.at[c.Dot] = c
 	}
+	if len(p.Merged) > 0 {
+		s.recent.Reset()
+	}
+	s.recent.Add(p.Log)
 	if len(p.Log) > 0 {
 		s.cuts[p.Summary.Cursor()] = true
 	}

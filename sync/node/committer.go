@@ -193,6 +193,7 @@ func (b *batch) publish() {
 	for _, s := range b.order {
 		s.mu.Lock()
 		effects := b.stages[s].Commit()
+		s.remember(b.persists[s])
 		s.clearRefused(b.persists[s].Heads)
 		s.mu.Unlock()
 		b.node.clock.Advance(b.persists[s].Summary.LastTime)

@@ -362,7 +362,7 @@ func (l *peerLink) hearWhy(ctx context.Context, err error) error {
 }
 
 func (l *peerLink) send(ctx context.Context, f crdtsync.Frame) error {
-	b, err := wire.Append(nil, f)
+	b, err := l.node.fanout.encode(f)
 	if err != nil {
 		return err
 	}

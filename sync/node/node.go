@@ -178,6 +178,7 @@ type Node struct {
 	// When the node was opened, by a clock that is never set and by the wall's.
 	opened, openedWall time.Time
 	admission          *admission
+	fanout             fanout
 
 	jobs   chan job
 	mends  chan found

@@ -33,6 +33,7 @@ type Space struct {
 	held        map[merge.Dot]spacestore.Held     // refused changes that are kept
 	given       map[merge.Origin]spacestore.Given // origins that the node gave up
 	heldSize    int                               // bytes of them
+	recent      crdtsync.Recent                   // what the links send next
 }
 
 func newSpace(n *Node, core *crdtsync.Space) *Space {

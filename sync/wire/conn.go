@@ -14,11 +14,12 @@ import (
 // Send and Recv return an error at once, a [*ClosedError] if it was closed.
 type Conn interface {
 	// Send sends one frame of at most [MaxFrame] bytes and may block while the
-	// peer does not receive. The buffer is the connection's from then on: the
-	// caller must not modify it. That Send returned does not mean that the
+	// peer does not receive. The buffer is the connection's from then on and is
+	// modified by nobody: one may be sent over many connections. That Send returned does not mean that the
 	// peer has the frame.
 	Send(ctx context.Context, frame []byte) error
-	// Recv returns the next frame, in a buffer that is the caller's. Frames
+	// Recv returns the next frame, in a buffer that the caller may keep and
+	// does not modify. Frames
 	// that were sent before the peer closed still arrive.
 	Recv(ctx context.Context) ([]byte, error)
 	// Close ends the connection and tells the peer why, if it can. Calls that

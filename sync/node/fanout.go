@@ -1,0 +1,87 @@
+package node
+
+import (
+	"sync"
+
+	crdtsync "github.com/joinery-crdt/joinery/sync"
+	"github.com/joinery-crdt/joinery/sync/wire"
+)
+
+// maxPacked is how many encoded frames a node keeps for the links that need the
+// same ones.
+const maxPacked = 16
+
+// fanout keeps the bytes of the newest data frames: what is new goes to all
+// peers alike, and is encoded once.
+type fanout struct {
+	mu   sync.Mutex // guards what follows
+	kept [maxPacked]packed
+	next int
+}
+
+// packed is a frame and its bytes, which nobody modifies.
+type packed struct {
+	frame *crdtsync.Changes
+	bytes []byte
+}
+
+// is reports whether f says the same, in the very same slice of changes: that
+// comes from what the space remembers.
+func (p *packed) is(f *crdtsync.Changes) bool {
+	return p.frame != nil && len(p.frame.Changes) == len(f.Changes) && &p.frame.Changes[0] == &f.Changes[0] &&
+		p.frame.Space == f.Space && p.frame.Position == f.Position
+}
+
+// encode returns the bytes of a frame, which other links may be sending too.
+func (o *fanout) encode(f crdtsync.Frame) ([]byte, error) {
+	c, ok := f.(*crdtsync.Changes)
+	if !ok || len(c.Changes) == 0 {
+		return wire.Append(nil, f)
+	}
+	if b := o.find(c); b != nil {
+		return b, nil
+	}
+	b, err := wire.Append(nil, f)
+	if err == nil {
+		o.keep(packed{c, b})
+	}
+	return b, err
+}
+
+func (o *fanout) find(f *crdtsync.Changes) []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.kept {
+		if p := &o.kept[i]; p.is(f) {
+			return p.bytes
+		}
+	}
+	return nil
+}
+
+func (o *fanout) keep(p packed) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.kept[o.next] = p
+	o.next = (o.next + 1) % maxPacked
+}
+
+// remember keeps what the space has just applied for the links. The caller holds
+// s.mu.
+func (s *Space) remember(p *crdtsync.Persist) {
+	if len(p.Merged) > 0 {
+		s.recent.Reset()
+	}
+	s.recent.Add(p.Log)
+}
+
+// Recall implements [crdtsync.Recaller].
+func (l locals) Recall(space string, fn func(*crdtsync.Recent)) {
+	s := l.node.lookup(space)
+	if s == nil {
+		return
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	fn(&s.recent)
+}

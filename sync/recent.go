@@ -1,0 +1,183 @@
+package sync
+
+import (
+	"slices"
+
+	"github.com/joinery-crdt/joinery/merge"
+)
+
+// Bounds of what a Recent remembers.
+const (
+	maxRecent     = 256 << 10 // bytes
+	maxRecentRuns = 32
+)
+
+// A Recent remembers the newest changes of a space in the order in which they
+// were applied, cut into what fits a frame. Links whose peers have all before
+// them send the very same slices, without reading the log.
+//
+// It is bounded, and forgetting is harmless: the log has everything. The zero
+// Recent remembers nothing.
+type Recent struct {
+	runs        []run
+	first, last map[merge.Origin]uint64 // what runs hold of each origin, without gaps
+	size        int                     // bytes
+}
+
+// A run is changes that were applied one after the other.
+type run struct {
+	changes [][]byte
+	spans   []span
+	size    int
+	sealed  bool // others may have sent it
+}
+
+// A span is the changes of one origin in a run.
+type span struct {
+	origin      merge.Origin
+	first, last uint64
+}
+
+// A Recaller is what a [Local] also implements that remembers what its spaces
+// have applied last.
+type Recaller interface {
+	// Recall calls fn with what it remembers of the space, nil for nothing. fn
+	// keeps nothing of it but the encoded changes, which nobody modifies.
+	Recall(space string, fn func(*Recent))
+}
+
+// Add remembers changes that the space has applied and made durable, in order.
+func (r *Recent) Add(log []*Change) {
+	for _, c := range log {
+		if last := r.last[c.Dot.Origin]; last != 0 && c.Dot.Seq != last+1 {
+			r.Reset()
+		}
+		r.add(c)
+	}
+	for r.size > maxRecent || len(r.runs) > maxRecentRuns {
+		r.forget()
+	}
+	r.seal()
+}
+
+// Bytes returns the size of the changes that r remembers.
+func (r *Recent) Bytes() int { return r.size }
+
+// Reset forgets everything, when the space has moved without changes.
+func (r *Recent) Reset() { *r = Recent{} }
+
+func (r *Recent) add(c *Change) {
+	if r.last == nil {
+		r.first, r.last = make(map[merge.Origin]uint64), make(map[merge.Origin]uint64)
+	}
+	if len(r.runs) == 0 || !r.runs[len(r.runs)-1].fits(c) {
+		r.runs = append(r.runs, run{})
+	}
+	r.runs[len(r.runs)-1].add(c)
+	if r.last[c.Dot.Origin] == 0 {
+		r.first[c.Dot.Origin] = c.Dot.Seq
+	}
+	r.last[c.Dot.Origin] = c.Dot.Seq
+	r.size += len(c.raw)
+}
+
+// seal ends the last run: what comes later is not put into it.
+func (r *Recent) seal() {
+	if len(r.runs) > 0 {
+		r.runs[len(r.runs)-1].sealed = true
+	}
+}
+
+// forget forgets the oldest run.
+func (r *Recent) forget() {
+	old := r.runs[0]
+	r.runs = slices.Delete(r.runs, 0, 1)
+	r.size -= old.size
+	for _, s := range old.spans {
+		if r.first[s.origin] = s.last + 1; r.last[s.origin] == s.last {
+			delete(r.first, s.origin)
+			delete(r.last, s.origin)
+		}
+	}
+}
+
+func (u *run) fits(c *Change) bool {
+	return !u.sealed && len(u.changes) < maxFrameChanges && u.size+len(c.raw) <= maxFrameBytes
+}
+
+func (u *run) add(c *Change) {
+	u.changes = append(u.changes, c.raw)
+	u.size += len(c.raw)
+	for i := range u.spans {
+		if s := &u.spans[i]; s.origin == c.Dot.Origin {
+			s.last = c.Dot.Seq
+			return
+		}
+	}
+	u.spans = append(u.spans, span{c.Dot.Origin, c.Dot.Seq, c.Dot.Seq})
+}
+
+// after returns the next changes for somebody who lacks nothing but what r
+// remembers, and notes them as known; none if they lack more, or have part of a
+// run, or a run does not fit.
+func (r *Recent) after(o *Outbox, count, size int) [][]byte {
+	for origin := range o.inLine {
+		if first := r.first[origin]; first == 0 || o.known.Get(origin)+1 < first {
+			return nil
+		}
+	}
+	for i := range r.runs {
+		u := &r.runs[i]
+		switch known, next := u.met(o.known); {
+		case known:
+		case !next || len(u.changes) > count || u.size > size:
+			return nil
+		default:
+			for _, s := range u.spans {
+				o.known.Raise(merge.Dot{Origin: s.origin, Seq: s.last})
+			}
+			o.leaveLine(r.last)
+			return u.changes
+		}
+	}
+	return nil
+}
+
+// met reports whether known has all of the run, or all before it and none of it.
+func (u *run) met(known *merge.VersionVector) (all, next bool) {
+	all, next = true, true
+	for _, s := range u.spans {
+		has := known.Get(s.origin)
+		all = all && has >= s.last
+		next = next && has == s.first-1
+	}
+	return all, next
+}
+
+// recall returns changes that the node remembers and that are next to be sent.
+func (o *Outbox) recall(local Local, count, size int) (batch [][]byte) {
+	src, ok := local.(Recaller)
+	if !ok || o.until != nil || len(o.queue) > 0 {
+		return nil
+	}
+	src.Recall(o.space, func(r *Recent) {
+		if r != nil {
+			batch = r.after(o, count, size)
+		}
+	})
+	return batch
+}
+
+// leaveLine takes out of line whoever is known up to the last change there is.
+// Nobody's change has been read.
+func (o *Outbox) leaveLine(last map[merge.Origin]uint64) {
+	fresh := o.fresh[:0]
+	for _, origin := range o.fresh {
+		if o.known.Get(origin) >= last[origin] {
+			delete(o.inLine, origin)
+		} else {
+			fresh = append(fresh, origin)
+		}
+	}
+	o.fresh = fresh
+}
