@@ -10,6 +10,9 @@ import (
 const (
 	maxRecent     = 256 << 10 // bytes
 	maxRecentRuns = 32
+	// fullRun is how many changes a run has that is worth a frame although more
+	// follow.
+	fullRun = 32
 )
 
 // A Recent remembers the newest changes of a space in the order in which they
@@ -63,7 +66,8 @@ func (r *Recent) Add(log []*Change) {
 // Bytes returns the size of the changes that r remembers.
 func (r *Recent) Bytes() int { return r.size }
 
-// Reset forgets everything, when the space has moved without changes.
+// Reset forgets everything, when the space has moved without changes or its log
+// has been truncated.
 func (r *Recent) Reset() { *r = Recent{} }
 
 func (r *Recent) add(c *Change) {
@@ -118,8 +122,8 @@ func (u *run) add(c *Change) {
 }
 
 // after returns the next changes for somebody who lacks nothing but what r
-// remembers, and notes them as known; none if they lack more, or have part of a
-// run, or a run does not fit.
+// remembers, and notes them as known; none if they lack more, have part of a run,
+// or a run does not fit or is too small to go alone.
 func (r *Recent) after(o *Outbox, count, size int) [][]byte {
 	for origin := range o.inLine {
 		if first := r.first[origin]; first == 0 || o.known.Get(origin)+1 < first {
@@ -130,8 +134,8 @@ func (r *Recent) after(o *Outbox, count, size int) [][]byte {
 		u := &r.runs[i]
 		switch known, next := u.met(o.known); {
 		case known:
-		case !next || len(u.changes) > count || u.size > size:
-			return nil
+		case !next || len(u.changes) > count || u.size > size || i < len(r.runs)-1 && len(u.changes) < fullRun:
+			return nil // the log gives more at a time
 		default:
 			for _, s := range u.spans {
 				o.known.Raise(merge.Dot{Origin: s.origin, Seq: s.last})

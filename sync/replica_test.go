@@ -125,7 +125,7 @@ func (s *replicaSpace) commit(st *crdtsync.Stage) []merge.Dot {
 		s.log = append(s.log, c)
 		s.at[c.Dot] = c
 	}
-	if len(p.Merged) > 0 {
+	if len(p.Merged) > 0 || p.Floor != nil {
 		s.recent.Reset()
 	}
 	s.recent.Add(p.Log)

@@ -69,7 +69,7 @@ func (o *fanout) keep(p packed) {
 // remember keeps what the space has just applied for the links. The caller holds
 // s.mu.
 func (s *Space) remember(p *crdtsync.Persist) {
-	if len(p.Merged) > 0 {
+	if len(p.Merged) > 0 || p.Floor != nil {
 		s.recent.Reset()
 	}
 	s.recent.Add(p.Log)
