@@ -265,7 +265,7 @@ func vectorOf(heads map[merge.Origin]Head) *merge.VersionVector {
 // it sends the cells that were written to since what the peer has, or offers all
 // of them.
 func (l *Link) stepDown(s *linkSpace, src Source) (Frame, error) {
-	s.out = nil
+	s.out, s.stuck = nil, true
 	_, sum, err := src.State(s.name)
 	if err != nil || sum.Unread > 0 {
 		return nil, err // its cells do not hold all that it has applied
@@ -326,10 +326,18 @@ func (l *Link) nextPart(s *linkSpace) (Frame, error) {
 	if _, end := f.(*SnapshotEnd); end {
 		known := s.sending.final
 		known.Merge(s.acked)
-		s.sending, s.out = nil, NewOutbox(s.name, known, nil)
+		s.sending, s.stuck, s.out = nil, false, NewOutbox(s.name, known, nil)
 		s.out.Fill(l.local)
 	}
 	return f, nil
+}
+
+// withdraw forgets an offer that a peer which is level does not need, and goes on
+// from there.
+func (s *linkSpace) withdraw() {
+	if s.stuck && (s.sending == nil || s.sending.phase == offered) {
+		s.sending, s.stuck, s.out = nil, false, NewOutbox(s.name, s.acked.Clone(), nil)
+	}
 }
 
 // A Staged is a part of a snapshot that came from the peer.
@@ -388,7 +396,7 @@ func (l *Link) stepBegin(f *SnapshotBegin, r *Ready) {
 			return
 		}
 		if f.Step != SnapshotOffer {
-			s.receiving = &receiving{number: f.Number, moved: true}
+			s.receiving, s.ended = &receiving{number: f.Number, moved: true}, nil
 		}
 		r.Staged = append(r.Staged, Staged{s.name, f})
 	})
@@ -413,6 +421,9 @@ func (l *Link) stepChunk(f *SnapshotChunk, r *Ready) {
 		if in := s.receiving; in != nil && in.number == f.Number && in.chunk == f.Chunk {
 			in.chunk++
 			in.moved = true
+			for _, h := range f.Heads { // which the peer has
+				s.ack([]merge.Dot{{Origin: h.Origin, Seq: h.Seq}})
+			}
 			r.Staged = append(r.Staged, Staged{s.name, f})
 		}
 	})
@@ -421,7 +432,7 @@ func (l *Link) stepChunk(f *SnapshotChunk, r *Ready) {
 func (l *Link) stepEnd(f *SnapshotEnd, r *Ready) {
 	l.withSpace(f.Space, r, func(s *linkSpace) {
 		if in := s.receiving; in != nil && in.number == f.Number && in.chunk == f.Chunks {
-			s.receiving = nil
+			s.receiving, s.ended = nil, f
 			r.Staged = append(r.Staged, Staged{s.name, f})
 		}
 	})
@@ -431,7 +442,7 @@ func (l *Link) stepEnd(f *SnapshotEnd, r *Ready) {
 // one already, or empty.
 func (l *Link) Request(offer *SnapshotBegin, base *merge.VersionVector, after string) (r Ready) {
 	l.withSpace(offer.Space, &r, func(s *linkSpace) {
-		s.receiving = &receiving{number: 0, moved: true} // no sending has that number
+		s.receiving, s.ended = &receiving{number: 0, moved: true}, nil // no sending has that number
 		r.Send = append(r.Send, &SnapshotBegin{s.name, offer.Number, SnapshotRequest, base, after})
 	})
 	return r
@@ -440,15 +451,20 @@ func (l *Link) Request(offer *SnapshotBegin, base *merge.VersionVector, after st
 // Leave says that the driver does not take the parts of the snapshot that comes.
 func (l *Link) Leave(space string) {
 	if s, ok := l.spaces[space]; ok {
-		s.receiving = nil
+		s.receiving, s.ended = nil, nil
 	}
 }
 
 // Merged tells the link that a snapshot has been merged, durably, so that applied
-// are heads of the space, or why not.
+// are heads of the space, or why not. One that is from the future stays staged,
+// and its end comes again with each Tick until the clock has reached it.
 func (l *Link) Merged(space string, applied []merge.Dot, err error) (r Ready) {
 	l.withSpace(space, &r, func(s *linkSpace) {
 		refused, forked := errors.AsType[*RefusedError](err)
+		if errors.Is(err, ErrFuture) {
+			return
+		}
+		s.ended = nil
 		switch {
 		case err == nil:
 			r.Send = append(r.Send, &Ack{space, applied, l.position(s)})
@@ -466,6 +482,10 @@ func (l *Link) Merged(space string, applied []merge.Dot, err error) (r Ready) {
 // tickSnapshot gives a snapshot up that brings nothing, and reports whether one
 // is still coming.
 func (l *Link) tickSnapshot(s *linkSpace, r *Ready) bool {
+	if s.ended != nil {
+		r.Staged = append(r.Staged, Staged{s.name, s.ended})
+		return true
+	}
 	in := s.receiving
 	if in == nil {
 		return false

@@ -416,6 +416,7 @@ func (l *Link) stepFrontier(f *Frontier, r *Ready) {
 		same := mine.Applied == f.Applied
 		if same {
 			s.acked.Merge(l.local.Vector(s.name))
+			s.withdraw()
 			l.meet(s, f.Changes, r)
 		}
 		if same && mine.Unread == 0 && f.Unread == 0 && mine.Cells != f.Cells {

@@ -25,13 +25,15 @@ type linkSpace struct {
 	told      Summary   // last said
 	repeat    bool      // and to be said again: who asks may not have heard it
 	tree      tree
-	common    Cursor     // last reported as a Meeting
-	active    bool       // changes came since the last tick
-	backoff   int        // ticks between two requests that bring nothing
-	waited    int        // ticks since the last request
-	sending   *sending   // a snapshot for the peer, nil for none
-	receiving *receiving // one from the peer
-	doubt     bool       // a snapshot did not add up: ask for everything
+	common    Cursor       // last reported as a Meeting
+	active    bool         // changes came since the last tick
+	backoff   int          // ticks between two requests that bring nothing
+	waited    int          // ticks since the last request
+	sending   *sending     // a snapshot for the peer, nil for none
+	receiving *receiving   // one from the peer
+	ended     *SnapshotEnd // one that waits until the clock has reached it
+	stuck     bool         // the log does not hold what the peer lacks, and no snapshot has ended
+	doubt     bool         // a snapshot did not add up: ask for everything
 	// What the peer has sent, by origin: since the last tick, and before it
 	// without having been applied yet.
 	offered, unmet map[merge.Origin]uint64
@@ -61,7 +63,7 @@ func newLinkSpace(name string) *linkSpace {
 // reset starts sending over from what the peer says it has, and returns the
 // number of changes it lacks.
 func (s *linkSpace) reset(known *merge.VersionVector, local Local, window volume) (missing uint64) {
-	s.acked, s.sending = known.Clone(), nil
+	s.acked, s.sending, s.stuck = known.Clone(), nil, false
 	s.sent, s.limit = volume{}, window
 	s.out = NewOutbox(s.name, known, nil)
 	return s.out.Fill(local)

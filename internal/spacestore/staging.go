@@ -1,6 +1,7 @@
 package spacestore
 
 import (
+	"encoding/binary"
 	"errors"
 	"iter"
 	"slices"
@@ -29,6 +30,8 @@ type Staging struct {
 	Whole bool
 	Base  *merge.VersionVector // since when cells are sent again that are written to
 	After string               // key up to which all cells are staged
+	// Chunks is the number of chunks that came since the beginning was said.
+	Chunks uint64
 }
 
 // StagingOf returns what is staged of a whole snapshot, the zero Staging if
@@ -56,6 +59,7 @@ func staging(r store.Reader, name string) (s Staging, err error) {
 	s.Whole = in.Byte() == 1
 	s.Base = merge.ReadVector(in)
 	s.After = string(in.Bytes())
+	s.Chunks = in.Uvarint()
 	if err := in.Done(); err != nil {
 		return Staging{}, corrupt(name, store.Staging, stagedMeta, err)
 	}
@@ -71,7 +75,8 @@ func saveStaging(tx store.Tx, name string, s Staging) error {
 	if err != nil {
 		return err
 	}
-	return tx.Put(name, store.Staging, stagedMeta, varint.AppendString(b, s.After))
+	b = binary.AppendUvarint(varint.AppendString(b, s.After), s.Chunks)
+	return tx.Put(name, store.Staging, stagedMeta, b)
 }
 
 // A Receiver stages the parts of one snapshot, in order.
@@ -89,21 +94,21 @@ func (r *Receiver) Begin(tx store.Tx, name string, f *crdtsync.SnapshotBegin) er
 	r.open = ""
 	whole := f.Step == crdtsync.SnapshotWhole
 	if whole && s.Whole && f.After != "" && s.After == f.After && s.Base.Equal(f.Vector) {
-		return clearStaged(tx, name, stagedHead)
-	}
-	if err := ClearStaging(tx, name); err != nil {
+		if err := clearStaged(tx, name, stagedHead); err != nil {
+			return err
+		}
+	} else if err := ClearStaging(tx, name); err != nil {
 		return err
 	}
-	return saveStaging(tx, name, Staging{whole, f.Vector, f.After})
+	return saveStaging(tx, name, Staging{whole, f.Vector, f.After, 0})
 }
 
-// Chunk stages what a chunk carries.
+// Chunk stages what the chunk that follows carries.
 func (r *Receiver) Chunk(tx store.Tx, name string, f *crdtsync.SnapshotChunk) error {
 	s, err := staging(tx, name)
-	if err != nil {
+	if err != nil || s.Base == nil {
 		return err
 	}
-	was := s.After
 	for _, p := range f.Parts {
 		if err := r.part(tx, name, p); err != nil {
 			return err
@@ -118,9 +123,7 @@ func (r *Receiver) Chunk(tx store.Tx, name string, f *crdtsync.SnapshotChunk) er
 			return err
 		}
 	}
-	if s.After == was || s.Base == nil {
-		return nil
-	}
+	s.Chunks++
 	return saveStaging(tx, name, s)
 }
 
@@ -144,12 +147,15 @@ func (r *Receiver) part(tx store.Tx, name string, p crdtsync.CellPart) error {
 }
 
 // Merge merges the staged snapshot in a stage and takes it out of staging,
-// whether it could be merged or not. An error that the stage did not take it for
-// is the second one.
+// whether it could be merged or not; one that is from the future stays. The
+// second error says why it could not be merged.
 func Merge(tx store.Tx, name string, st *crdtsync.Stage, f *crdtsync.SnapshotEnd) (err, refused error) {
 	s, err := staging(tx, name)
 	if err != nil {
 		return err, nil
+	}
+	if s.Base == nil || s.Chunks != f.Chunks {
+		return ClearStaging(tx, name), &crdtsync.SnapshotError{Space: name, Problem: "is not staged whole"}
 	}
 	heads, err := stagedHeads(tx, name)
 	if err != nil {
@@ -157,8 +163,11 @@ func Merge(tx store.Tx, name string, st *crdtsync.Stage, f *crdtsync.SnapshotEnd
 	}
 	read := &stagedCells{tx: tx, name: name, stage: st, whole: s.Whole}
 	refused = st.Merge(&crdtsync.Snapshot{Heads: heads, Cells: read.all(), Whole: s.Whole, Print: f.Print})
-	if read.err != nil {
+	switch {
+	case read.err != nil:
 		return read.err, nil
+	case errors.Is(refused, crdtsync.ErrFuture):
+		return nil, refused
 	}
 	return ClearStaging(tx, name), refused
 }

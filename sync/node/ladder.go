@@ -191,9 +191,7 @@ func (l *peerLink) takeStaged(ctx context.Context, r crdtsync.Ready) error {
 func (l *peerLink) takePart(ctx context.Context, s *Space, f crdtsync.Frame) error {
 	begin, ok := f.(*crdtsync.SnapshotBegin)
 	if ok && !s.claim(l) {
-		l.mu.Lock()
-		l.core.Leave(s.name)
-		l.mu.Unlock()
+		l.leave(s)
 		return nil
 	}
 	if ok && begin.Step == crdtsync.SnapshotOffer {
@@ -201,6 +199,7 @@ func (l *peerLink) takePart(ctx context.Context, s *Space, f crdtsync.Frame) err
 	}
 	in := s.claimed(l)
 	if in == nil {
+		l.leave(s)
 		return nil
 	}
 	switch f := f.(type) {
@@ -212,6 +211,12 @@ func (l *peerLink) takePart(ctx context.Context, s *Space, f crdtsync.Frame) err
 		return l.mergeStaged(ctx, s, f)
 	}
 	return nil
+}
+
+func (l *peerLink) leave(s *Space) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.core.Leave(s.name)
 }
 
 // acceptOffer asks for the snapshot that the peer offers, or for the rest of it.
@@ -232,7 +237,6 @@ func (l *peerLink) acceptOffer(ctx context.Context, s *Space, f *crdtsync.Snapsh
 
 // mergeStaged makes a complete snapshot visible, whole or not at all.
 func (l *peerLink) mergeStaged(ctx context.Context, s *Space, f *crdtsync.SnapshotEnd) error {
-	defer s.release(l)
 	var refused error
 	err := l.node.chore(ctx, func(b *batch) (err error) {
 		b.wrote = true
@@ -240,7 +244,11 @@ func (l *peerLink) mergeStaged(ctx context.Context, s *Space, f *crdtsync.Snapsh
 		return err
 	})
 	if err != nil {
+		s.release(l)
 		return err
+	}
+	if !errors.Is(refused, crdtsync.ErrFuture) {
+		s.release(l)
 	}
 	if e, ok := errors.AsType[*crdtsync.RefusedError](refused); ok {
 		s.noteRefused(e)

@@ -388,6 +388,9 @@ func (l *peerLink) tickLoop(ctx context.Context) error {
 		for _, name := range r.Abandoned {
 			l.node.Space(name).release(l)
 		}
+		if err := l.takeStaged(ctx, r); err != nil {
+			return err
+		}
 		if err := l.queue(r); err != nil {
 			return err
 		}

@@ -24,6 +24,11 @@ func (b bugs) wrap(kinds crdt.Kinds) crdt.Kinds {
 	for name, join := range b.joins {
 		kinds[name] = badKind{kinds[name], join}
 	}
+	for name, k := range kinds {
+		if b.merge != nil {
+			kinds[name] = wrongMerge{k, b.merge}
+		}
+	}
 	return kinds
 }
 

@@ -30,11 +30,16 @@ type batch struct {
 	offered  []map[merge.Origin]bool
 	refused  [][]error
 
+	chore    func() error // other work, in place of all that
+	told     func()       // called when the writer is told
+	snapshot bool         // the work is to merge a snapshot
+
 	// Of mutants; see misdeeds.go.
 	forced *crdtsync.Space
 	log    *crdtsync.Change
 	real   crdtsync.Head
 	torn   []map[string][]byte
+	until  int // the step at which what was torn is mended
 }
 
 // Ends of a store transaction that are no failure of the store.
@@ -76,8 +81,13 @@ func (b *batch) run(tx store.Tx, crash CrashPoint) error {
 	if err := b.stageWrite(); err != nil {
 		return err
 	}
+	if b.chore != nil {
+		if err := b.chore(); err != nil {
+			return err
+		}
+	}
 	b.hurry()
-	nothing := true
+	nothing := b.chore == nil
 	for i, st := range b.stages {
 		if st == nil {
 			continue
@@ -226,7 +236,9 @@ func (b *batch) publish(crash CrashPoint) {
 		n.crash(crash.String())
 		return
 	}
-	if err := b.mendTear(); err != nil {
+	if n.world.bugs.halfSnapshot && b.snapshot {
+		n.late, b.until = b, n.world.steps+3*judgeEvery*len(n.world.nodes)
+	} else if err := b.mendTear(); err != nil {
 		n.world.violate(Protocol, "%s: %v", n.name(), err)
 	}
 	b.acknowledge()
@@ -244,6 +256,9 @@ func (b *batch) acknowledge() {
 	if b.own != nil {
 		n.world.histories[b.space].byDot[b.own.Dot].acked = true
 		b.tellClient()
+	}
+	if b.told != nil {
+		b.told()
 	}
 	if b.from == nil {
 		return

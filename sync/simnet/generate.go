@@ -41,6 +41,7 @@ func newGenerator(w *world) *generator {
 	g.add(2*k.Restore, func() (Step, bool) { return g.machine(Restore), true })
 	g.add(2*k.Clone, func() (Step, bool) { return Step{Do: Clone, Node: g.node(), Peer: g.node()}, true })
 	g.add(2*k.Retire, func() (Step, bool) { return g.machine(Retire), true })
+	g.add(2*k.Truncate, g.truncate)
 	g.add(100, g.mend)
 	return g
 }
@@ -89,6 +90,12 @@ func (g *generator) jump() (Step, bool) {
 	s := g.machine(Jump)
 	s.Amount = g.r.Int64N(2*g.w.knobs.Leap+1) - g.w.knobs.Leap
 	return s, true
+}
+
+func (g *generator) truncate() (Step, bool) {
+	s := g.machine(Truncate)
+	s.Space, s.Amount, s.Crash = g.r.IntN(g.w.knobs.Spaces), g.r.Int64N(202), g.crashInside()
+	return s, g.w.nodes[s.Node].running()
 }
 
 // connect draws a pair that is not connected and could be.

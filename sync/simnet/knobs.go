@@ -54,7 +54,7 @@ type Knobs struct {
 	Batch       int // percent of deliveries that share a commit with a transaction
 
 	// Per mille of steps.
-	Crash, Reset, HalfOpen, Partition, Pause, Jump, DiskFull, Restore, Rollback, Clone, Retire int
+	Crash, Reset, HalfOpen, Partition, Pause, Jump, DiskFull, Restore, Rollback, Clone, Retire, Truncate int
 
 	CrashInside int   // per mille of commits in which a node crashes
 	Skew        int64 // largest initial error of a wall clock, ms
@@ -89,6 +89,12 @@ func drawKnobs(r *rand.Rand) Knobs {
 	}
 	k.Kinds[r.IntN(len(k.Kinds))] += 3
 	maybe(r, 3, func() { k.Tree = true })
+	maybe(r, 3, func() { k.Truncate = 1 + r.IntN(15) })
+	// A fork shows in the log, and in heads only while they are equally long. Trees
+	// are pruned where changes flow, not snapshots.
+	if k.Rollback > 0 || k.Tree {
+		k.Truncate = 0
+	}
 	return k
 }
 
@@ -177,6 +183,7 @@ func (k Knobs) numbers() []knob {
 		{"rollback per mille", int64(k.Rollback)},
 		{"clone per mille", int64(k.Clone)},
 		{"retire per mille", int64(k.Retire)},
+		{"truncate per mille", int64(k.Truncate)},
 		{"skew ms", k.Skew},
 		{"leap ms", k.Leap},
 		{"waiting", int64(k.Waiting)},

@@ -25,7 +25,7 @@ func (n *node) crash(where string) {
 	if err := n.store.Close(); err != nil {
 		w.violate(Protocol, "%s cannot close its store: %v", n.name(), err)
 	}
-	n.store, n.clock, n.paused = nil, nil, false
+	n.store, n.clock, n.paused, n.late = nil, nil, false, nil
 	clear(n.spaces)
 	for id := range n.sides {
 		w.hangUp(n, w.nodes[id])

@@ -166,7 +166,7 @@ func (b *batch) hurry() {
 
 // tear takes the cells out of what is saved, to write them later.
 func (b *batch) tear(p *crdtsync.Persist) {
-	if b.node.world.bugs.tornCommit {
+	if bugs := b.node.world.bugs; bugs.tornCommit || bugs.halfSnapshot && b.snapshot {
 		b.torn = append(b.torn, p.Cells)
 		p.Cells = nil
 	} else {
@@ -191,6 +191,17 @@ func (b *batch) mendTear() error {
 		}
 		return nil
 	})
+}
+
+// mendLate writes the cells that a mutant has left for later.
+func (n *node) mendLate() {
+	if n.late == nil || n.world.steps < n.late.until {
+		return
+	}
+	if err := n.late.mendTear(); err != nil {
+		n.world.violate(Protocol, "%s: %v", n.name(), err)
+	}
+	n.late = nil
 }
 
 // keepPrint leaves the cells that are deleted in the fingerprint.

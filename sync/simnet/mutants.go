@@ -13,6 +13,7 @@ type Mutant struct {
 // bugs is what a mutant does wrong.
 type bugs struct {
 	joins map[string]badJoin // by kind
+	merge badMerge           // of all kinds
 
 	// In how offered changes are applied.
 	swallowGaps, ignoreDeps, applyAgain, applyEcho, noLimit, unboundedWaiting bool
@@ -22,6 +23,8 @@ type bugs struct {
 	ackFirst, sendFirst, sayFirst, tornCommit, keepPrint bool
 	// In what is sent, and in the machine.
 	trustPrint, mendBlindly, sendRemovalsOnce, askOnce, keepOrigin, mapOrder, admitReads, admitWrites bool
+	// In what is done without the log.
+	floorAhead, missTouched, halfSnapshot bool
 	// In cursors.
 	cursorFirst, bareCursor bool
 }
@@ -99,6 +102,11 @@ func driverMutants() []*Mutant {
 		{"session-forgets-writes", "a node serves a client that has written more elsewhere", bugs{admitWrites: true}},
 		{"trusts-the-fingerprint", "an audit leaves the fingerprint as it is beside the cells", bugs{trustPrint: true}},
 		{"mends-blindly", "cells are mended without asking the log", bugs{mendBlindly: true}},
+		{"snapshot-forgets-removals", "what the sender of a snapshot has removed stays", bugs{merge: keepRemoved}},
+		{"snapshot-drops-unsent", "a snapshot replaces cells, with what was written here and not sent", bugs{merge: replaceMine}},
+		{"snapshot-in-halves", "the heads of a snapshot are durable before its cells", bugs{halfSnapshot: true}},
+		{"floor-beyond-log", "a truncated log is said to lack more than was taken out", bugs{floorAhead: true}},
+		{"part-misses-cells", "a cell that was written to is not sent with the others", bugs{missTouched: true}},
 		{"map-order", "the order of a map's iteration reaches the network", bugs{mapOrder: true}},
 	}
 }

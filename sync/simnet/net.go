@@ -26,7 +26,10 @@ type packet struct {
 	dial  int // number of the connection
 }
 
-func (p packet) isData() bool { return wire.Type(p.bytes[0]) == wire.TypeChanges }
+func (p packet) isData() bool {
+	t := wire.Type(p.bytes[0])
+	return t == wire.TypeChanges || t >= wire.TypeSnapshotBegin && t <= wire.TypeSnapshotEnd
+}
 
 // A side is one node's end of a connection.
 type side struct {

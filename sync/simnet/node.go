@@ -37,6 +37,8 @@ type node struct {
 
 	kinds   crdt.Kinds
 	spaces  []*crdtsync.Space // by number; nil for one the node has not met
+	late    *batch            // whose cells a mutant writes with the next heartbeat
+	intakes []*intake         // by number of the space: snapshots that come, nil for none
 	sides   []*side           // by peer; nil for none
 	applied []holding         // by space: what the simulator has seen it commit
 	judged  []bool            // by space: nothing there has changed since
@@ -54,7 +56,7 @@ type backup struct {
 func newNode(w *world, id int) *node {
 	n := &node{
 		world: w, id: id, disk: &memstore.Disk{}, kinds: w.bugs.wrap(crdt.Builtin()),
-		spaces: make([]*crdtsync.Space, w.knobs.Spaces), sides: make([]*side, w.knobs.Nodes),
+		spaces: make([]*crdtsync.Space, w.knobs.Spaces), intakes: make([]*intake, w.knobs.Spaces), sides: make([]*side, w.knobs.Nodes),
 		applied: make([]holding, w.knobs.Spaces), judged: make([]bool, w.knobs.Spaces),
 	}
 	if w.knobs.Older && id == w.knobs.Nodes-1 {
@@ -138,7 +140,7 @@ func (n *node) loadSpace(r store.Reader, name string) (*crdtsync.Space, error) {
 func (n *node) config(s *crdtsync.Space) crdtsync.SpaceConfig {
 	cfg := crdtsync.SpaceConfig{
 		Name: s.Name(), Self: n.origin, Kinds: n.kinds, Summary: s.Summary(),
-		Heads: make(map[merge.Origin]crdtsync.Head), MaxWaiting: n.maxWaiting(),
+		Heads: make(map[merge.Origin]crdtsync.Head), MaxWaiting: n.maxWaiting(), Floor: s.Floors(),
 	}
 	for d := range s.Heads() {
 		cfg.Heads[d.Origin] = s.Head(d.Origin)
@@ -256,6 +258,7 @@ func (n *node) step(peer *node, s *side, f crdtsync.Frame, by Step) {
 	ready := s.link.Step(f)
 	n.follow(peer, ready)
 	n.meetBefore(peer, ready)
+	n.takeStaged(peer, s, ready, by)
 	offers := n.offersOf(ready.Offer, f)
 	if len(offers) > 0 && n.sides[peer.id] == s {
 		n.take(peer, offers, ready.Position, by)
@@ -292,6 +295,7 @@ func (n *node) follow(peer *node, r crdtsync.Ready) {
 	defer n.mend(r.Forks)
 	n.meet(peer, r.Meetings...)
 	defer n.compareCells(peer, r.Comparing)
+	n.abandon(peer, r)
 	for _, space := range r.Diverged {
 		if w.damaged {
 			break
@@ -327,9 +331,12 @@ func (n *node) tick() {
 	if t := n.world.trace; t != nil && !t.healed {
 		n.world.tell(n, "ticks")
 	}
+	n.mendLate()
 	for _, id := range n.peers() {
 		if s := n.sides[id]; s != nil {
-			n.follow(n.world.nodes[id], s.link.Tick())
+			r := s.link.Tick()
+			n.follow(n.world.nodes[id], r)
+			n.takeStaged(n.world.nodes[id], s, r, Step{})
 		}
 	}
 	n.pump()

@@ -64,6 +64,7 @@ const (
 // committed records the changes of a space that a batch has made durable, in
 // the order in which they were applied.
 func (n *node) committed(space int, b *batch) {
+	n.recordMerged(space, b.persists[space])
 	for _, c := range b.persists[space].Log {
 		n.world.hash.write(c.Dot.Origin[:])
 		n.world.hash.number(c.Dot.Seq)
@@ -194,7 +195,7 @@ func (n *node) logged(space int) (found bitset, err error) {
 			}
 			found.add(known.id)
 		}
-		return nil
+		return n.below(r, space, &found)
 	})
 	return found, err
 }
@@ -224,6 +225,10 @@ func (w *world) checkFrame(n *node, f crdtsync.Frame) {
 		n.checkSaid("claims", f.Space, f.Vector.Sorted())
 	case *crdtsync.Changes:
 		n.checkData(f)
+	case *crdtsync.SnapshotChunk:
+		for _, h := range f.Heads {
+			n.checkSaid("sends", f.Space, []merge.Dot{{Origin: h.Origin, Seq: h.Seq}})
+		}
 	}
 }
 

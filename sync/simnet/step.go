@@ -29,6 +29,7 @@ const (
 	Clone                // a copy of Peer's store replaces Node's, under a new origin
 	Rollback             // the copy replaces Node's store, which does not know
 	Retire               // a new node without data takes Node's place
+	Truncate             // a part of Node's log of Space goes; see node.truncate for Amount
 )
 
 // A CrashPoint is where in a commit a node crashes.

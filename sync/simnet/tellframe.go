@@ -14,6 +14,12 @@ func (w *world) tellFrame(n, from *node, how string, f crdtsync.Frame) {
 	switch f := f.(type) {
 	case *crdtsync.Changes:
 		w.tell(n, "%s from %s: changes %s of %s", how, from.name(), w.labelsOf(f), f.Space)
+	case *crdtsync.SnapshotBegin:
+		w.tell(n, "%s from %s: snapshot %d of %s, step %d after %q", how, from.name(), f.Number, f.Space, f.Step, f.After)
+	case *crdtsync.SnapshotChunk:
+		w.tell(n, "%s from %s: snapshot %d, chunk %d: %d cells, %d heads", how, from.name(), f.Number, f.Chunk, len(f.Parts), len(f.Heads))
+	case *crdtsync.SnapshotEnd:
+		w.tell(n, "%s from %s: snapshot %d ends after %d chunks", how, from.name(), f.Number, f.Chunks)
 	case *crdtsync.Subscribe:
 		var has []string
 		for _, d := range f.Vector.Sorted() {

@@ -164,6 +164,8 @@ func (w *world) actOnMachine(s Step, n *node) {
 		n.rollBack()
 	case Retire:
 		n.retire()
+	case Truncate:
+		n.truncate(s)
 	}
 }
 
