@@ -42,6 +42,10 @@ func (l *Link) access(space string) Access {
 // admitted reports whether the peer may speak about spaces.
 func (l *Link) admitted() bool { return l.peer != nil && (!l.cfg.Guard || l.granted) }
 
+// Admitted reports whether the peer has said who it is and, if the link is
+// guarded, proven it.
+func (l *Link) Admitted() bool { return l.admitted() }
+
 // early counts a frame that came before it was allowed, and ends the link when
 // there are too many.
 func (l *Link) early(r *Ready) {

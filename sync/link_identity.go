@@ -16,7 +16,7 @@ func (l *Link) clock() uint64 {
 }
 
 func (l *Link) welcome(f *Hello) *Welcome {
-	return &Welcome{Version: min(Version, f.MaxVersion), Heartbeat: l.cfg.Heartbeat}
+	return &Welcome{Version: min(Version, f.MaxVersion), Heartbeat: l.cfg.Heartbeat, Until: l.grantOf.Until}
 }
 
 // known returns what this node has of the peer's origins in a space.

@@ -51,6 +51,7 @@ type peerLink struct {
 	err       error                                  // why the link ends
 	cancel    context.CancelFunc
 
+	early     int    // bytes that came before the peer was admitted
 	asked     uint64 // questions
 	questions map[uint64]chan<- crdtsync.Explained
 }
@@ -165,6 +166,9 @@ func (l *peerLink) readLoop(ctx context.Context) error {
 			return err
 		}
 		f, err := wire.Decode(b)
+		if err == nil {
+			err = l.budget(len(b))
+		}
 		if err != nil {
 			return err
 		}
@@ -188,6 +192,9 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	l.memberNews(f, r.Meetings)
 	l.noteBacklog(r)
 	if err := l.queue(r); err != nil {
+		return err
+	}
+	if err := l.verify(r.Auth); err != nil {
 		return err
 	}
 	if err := l.takeStaged(ctx, r); err != nil || len(r.Offer)+len(r.Rejected) == 0 {

@@ -56,6 +56,7 @@ func (n *Node) linkConfig(is *identity) crdtsync.LinkConfig {
 		Origin: is.origin, Former: is.told(), Name: n.cfg.Name, Mends: n.mendable, Features: n.features(),
 		Clock:     func() uint64 { return uint64(n.cfg.Now().UnixMilli()) },
 		Heartbeat: uint64(n.cfg.Heartbeat.Milliseconds()), Nonce: n.cfg.NewNonce(), Own: n.ownNonce,
+		Guard: n.cfg.Verify != nil, Prove: n.cfg.Prove,
 	}
 }
 

@@ -78,6 +78,13 @@ type Config struct {
 	Now func() time.Time
 	// NewOrigin makes the identity of a new store, nil for a random UUID.
 	NewOrigin func() merge.Origin
+	// Verify checks the credential of a peer that connects and says what it
+	// allows; an error refuses the peer and is told to it. Nil lets everybody do
+	// everything.
+	Verify func(peer *crdtsync.Hello, a crdtsync.Auth) (crdtsync.Grant, error)
+	// Prove returns what proves to a peer who this node is, nil for nothing. It is
+	// asked again at each heartbeat, and must not block.
+	Prove func(peer *crdtsync.Hello) *crdtsync.Auth
 	// NewNonce names one end of one connection, nil for 16 random bytes.
 	NewNonce func() crdtsync.Nonce
 	// Copied says that Store holds a copy of another node's store or a restored
