@@ -339,7 +339,7 @@ func (s Snapshots) CellsAfter(key string, size int) (cells []crdtsync.StoredCell
 func (s Snapshots) CellsAt(keys []string) ([]crdtsync.StoredCell, error) {
 	cells := make([]crdtsync.StoredCell, len(keys))
 	for i, k := range keys {
-		state, err := Cells{s.Reader, s.Space}.Cell([]byte(k))
+		state, err := Cells(s).Cell([]byte(k))
 		if err != nil {
 			return nil, err
 		}

@@ -291,7 +291,7 @@ func damageFault(t *testing.T) *node.Node {
 // futureFault returns a node, or its peer, whose clock is ten minutes ahead.
 func futureFault(ahead bool) func(*testing.T) *node.Node {
 	return func(t *testing.T) *node.Node {
-		early := openConfig(t, node.Config{Store: memstore.New(), Now: func() time.Time { return time.Now().Add(10 * time.Minute) }})
+		early := openConfig(t, node.Config{Store: memstore.New(), Now: func() time.Time { return time.Now().Add(10*time.Minute + 45*time.Second) }})
 		n := open(t)
 		mustUpdate(t, early.Space("s"), add(1))
 		join(t, early, n)
