@@ -84,6 +84,7 @@ func (s *server) routes() http.Handler {
 		"POST /tx":                      s.transact,
 		"GET /watch":                    s.watch,
 		"GET /export":                   s.export,
+		"GET /explain":                  s.explain,
 	})
 	mux := s.mux(map[string]handler{
 		"GET /livez":       s.live,
@@ -99,6 +100,10 @@ func (s *server) routes() http.Handler {
 
 		"POST /v1/devices/retire": s.turnDevice((*node.Node).Retire),
 		"POST /v1/devices/return": s.turnDevice((*node.Node).Return),
+
+		"GET /v1/quarantine":        s.quarantine,
+		"POST /v1/quarantine/retry": s.onQuarantined((*node.Node).RetryQuarantined),
+		"POST /v1/quarantine/drop":  s.onQuarantined((*node.Node).DropQuarantined),
 	})
 	mux.Handle(spacePrefix, s.answer(func(w http.ResponseWriter, r *http.Request) error {
 		return s.enterSpace(w, r, &fallback{inSpace, s})

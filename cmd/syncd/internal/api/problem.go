@@ -39,6 +39,7 @@ var causes = []struct {
 	{node.ErrIncomplete, v1.FileIncomplete, "import or sync what it depends on, then import it again"},
 	{node.ErrNoDevice, v1.DeviceNotFound, "see: syncd devices list"},
 	{node.ErrManyDevices, v1.DeviceAmbiguous, "see: syncd devices list"},
+	{node.ErrNotQuarantined, v1.NotQuarantined, "see: syncd quarantine list"},
 	{node.ErrLagged, v1.Lagged, "read the objects again and watch anew"},
 	{node.ErrClosed, v1.ShuttingDown, "try again when the daemon runs"},
 	{store.ErrClosed, v1.ShuttingDown, "try again when the daemon runs"},

@@ -88,7 +88,7 @@ Exit codes:
 	f.BoolVar(&a.json, "json", false, "print JSON, and take values as JSON")
 	root.AddCommand(
 		a.serve(), a.status(), a.spaces(), a.get(), a.add(), a.remove(), a.set(), a.inc(), a.enable(), a.disable(), a.tx(), a.watch(),
-		a.peers(), a.devices(), a.export(), a.importFiles(), a.doctor(), a.compact(), a.demo(), a.versionCommand(),
+		a.peers(), a.devices(), a.quarantine(), a.explain(), a.export(), a.importFiles(), a.doctor(), a.compact(), a.demo(), a.versionCommand(),
 	)
 	return root
 }

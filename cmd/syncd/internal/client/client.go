@@ -234,6 +234,32 @@ func (c *Client) Return(ctx context.Context, device string) (out node.Device, er
 	return out, err
 }
 
+// Quarantine returns the changes that were refused and are kept.
+func (c *Client) Quarantine(ctx context.Context) (out v1.Quarantine, err error) {
+	err = c.call(ctx, http.MethodGet, "/v1/quarantine", nil, &out)
+	return out, err
+}
+
+// RetryQuarantined applies a refused change, given as origin/seq, or returns why
+// it is refused again.
+func (c *Client) RetryQuarantined(ctx context.Context, space, change string) (out v1.ChangeChoice, err error) {
+	err = c.call(ctx, http.MethodPost, "/v1/quarantine/retry", v1.ChangeChoice{Space: space, Change: change}, &out)
+	return out, err
+}
+
+// DropQuarantined forgets a refused change.
+func (c *Client) DropQuarantined(ctx context.Context, space, change string) (out v1.ChangeChoice, err error) {
+	err = c.call(ctx, http.MethodPost, "/v1/quarantine/drop", v1.ChangeChoice{Space: space, Change: change}, &out)
+	return out, err
+}
+
+// Explain returns where a change, given as origin/seq, is: on the daemon's node
+// and at each of its peers.
+func (c *Client) Explain(ctx context.Context, space, change string) (out v1.Explained, err error) {
+	err = c.call(ctx, http.MethodGet, spacePath(space, "explain")+"?"+url.Values{"change": {change}}.Encode(), nil, &out)
+	return out, err
+}
+
 // Export writes a space to w as a drop file. After an error, what was written is
 // none.
 func (c *Client) Export(ctx context.Context, space string, w io.Writer) error {

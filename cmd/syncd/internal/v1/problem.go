@@ -43,6 +43,7 @@ const (
 	ReadOnlyType     = "read_only_type"
 	BadFile          = "bad_drop_file"
 	BadPeer          = "bad_peer"
+	BadChange        = "bad_change"
 	ForeignOrigin    = "foreign_origin"
 	ForeignHost      = "foreign_host"
 	NotFound         = "not_found"
@@ -50,9 +51,11 @@ const (
 	PeerNotFound     = "peer_not_found"
 	DeviceNotFound   = "device_not_found"
 	DeviceAmbiguous  = "device_ambiguous"
+	NotQuarantined   = "not_quarantined"
 	MethodNotAllowed = "method_not_allowed"
 	FileIncomplete   = "file_incomplete"
 	ChangesRefused   = "changes_refused"
+	ChangeWaits      = "change_waits"
 	ElementRemoved   = "element_removed"
 	ElementExists    = "element_exists"
 	CounterOverflow  = "counter_overflow"
@@ -86,6 +89,7 @@ var kinds = map[string]kind{
 	ReadOnlyType:     {"type can only be read here", 400, exit.Usage},
 	BadFile:          {"unusable drop file", 400, exit.Failure},
 	BadPeer:          {"unusable peer", 400, exit.Usage},
+	BadChange:        {"unusable name of a change", 400, exit.Usage},
 	ForeignOrigin:    {"request of another web site", 403, exit.Refused},
 	ForeignHost:      {"request for another host", 403, exit.Refused},
 	NotFound:         {"no such resource", 404, exit.NotFound},
@@ -93,9 +97,11 @@ var kinds = map[string]kind{
 	PeerNotFound:     {"no such peer", 404, exit.NotFound},
 	DeviceNotFound:   {"no such device", 404, exit.NotFound},
 	DeviceAmbiguous:  {"several such devices", 409, exit.Usage},
+	NotQuarantined:   {"no such change in quarantine", 404, exit.NotFound},
 	MethodNotAllowed: {"method not allowed", 405, exit.Usage},
 	FileIncomplete:   {"drop file depends on changes that are not here", 409, exit.Refused},
 	ChangesRefused:   {"changes refused", 409, exit.Refused},
+	ChangeWaits:      {"change waits for another", 409, exit.Refused},
 	ElementRemoved:   {"element was removed for ever", 409, exit.Refused},
 	ElementExists:    {"element is there already", 409, exit.Refused},
 	CounterOverflow:  {"counter at its limit", 409, exit.Refused},

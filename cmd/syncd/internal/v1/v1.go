@@ -194,6 +194,25 @@ type DeviceChoice struct {
 	Device string `json:"device"` // its name or its origin
 }
 
+// Quarantine is the answer of GET /v1/quarantine.
+type Quarantine struct {
+	Quarantine []node.Quarantined `json:"quarantine"`
+}
+
+// A ChangeChoice is the body of POST /v1/quarantine/retry and /v1/quarantine/drop
+// and, when that is done, their answer.
+type ChangeChoice struct {
+	Space  string `json:"space"`
+	Change string `json:"change"` // origin/seq
+}
+
+// Explained is the answer of GET /v1/spaces/{space}/explain: where the change is,
+// on this node first, then at each peer.
+type Explained struct {
+	ChangeChoice
+	Whereabouts []node.Whereabouts `json:"whereabouts"`
+}
+
 // NewPeer is the body of POST /v1/peers.
 type NewPeer struct {
 	URL string `json:"url"`
