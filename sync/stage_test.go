@@ -156,8 +156,8 @@ func TestWaitingRoomIsBounded(t *testing.T) {
 	}
 }
 
-// TestFarSequenceNumbers offers changes that wait for ever. Others flow.
-func TestFarSequenceNumbers(t *testing.T) {
+// TestFarSeq offers changes that wait for ever. Others flow.
+func TestFarSeq(t *testing.T) {
 	a, b := newReplica(t, 1, "s"), newReplica(t, 2, "s")
 	s := b.space("s")
 	st := s.Stage(s, 0)

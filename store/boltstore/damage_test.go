@@ -193,10 +193,10 @@ func TestSwappedRecords(t *testing.T) {
 	}
 }
 
-// TestFlippedBitAnywhere flips bits all over the file. A wrong value must
+// TestBitFlip flips bits all over the file. A wrong value must
 // never come out; a record may hide only behind one of the few bytes of
 // structure that have no checksum.
-func TestFlippedBitAnywhere(t *testing.T) {
+func TestBitFlip(t *testing.T) {
 	const flips = 250
 	dir := writeSamples(t)
 	used := len(bytes.TrimRight(content(t, dir), "\x00"))

@@ -242,6 +242,26 @@ func TestCrashesFindMissingFlush(t *testing.T) {
 	}
 }
 
+// TestTornTail stops every commit after each sector of what it writes, in the
+// order in which it writes: the store is sound, and is what it was before or
+// after.
+func TestTornTail(t *testing.T) {
+	const steps = 12
+	commits := runWorkload(t, ramDir(t), steps, nil)
+	j := newCrasher(t, steps).judge
+	for _, c := range commits {
+		pieces := split(c.events, sector)
+		image := slices.Clone(c.before)
+		for k, e := range pieces {
+			image = e.apply(image)
+			if err := j.check(image, c.first, c.end); err != nil {
+				t.Fatalf("steps %d to %d, %d of %d sectors written: %v", c.first, c.end, k+1, len(pieces), err)
+			}
+		}
+	}
+	t.Logf("%d commits, %d images", len(commits), j.images)
+}
+
 // TestFsyncError fails each flush of a workload once. Nothing is written after
 // it, and what is there afterwards is what a crash may leave.
 func TestFsyncError(t *testing.T) {

@@ -20,9 +20,9 @@ import (
 	"github.com/joinery-crdt/joinery/store/boltstore"
 )
 
-// TestFullAtEveryWrite lets the disk be full at each write of a workload once:
+// TestENOSPC lets the disk be full at each write of a workload once:
 // the Updates are rejected, and the same store takes them once there is room.
-func TestFullAtEveryWrite(t *testing.T) {
+func TestENOSPC(t *testing.T) {
 	const steps = 16
 	commits := runWorkload(t, ramDir(t), steps, nil)
 	want := states(t, steps)

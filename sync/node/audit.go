@@ -247,10 +247,14 @@ func (l snapshotLog) Change(s string, d merge.Dot) ([]byte, error) {
 
 // repairs is what was repaired of a space since the node was opened.
 type repairs struct {
-	cells, disputed int
-	last            crdtsync.CellKey
-	peer            string
+	cells    int
+	disputed map[string]struct{} // stored keys, at most maxDisputed
+	last     crdtsync.CellKey
+	peer     string
 }
+
+// maxDisputed bounds how many disputed cells are told apart.
+const maxDisputed = 1000
 
 func (s *Space) noteRepaired(done *crdtsync.Mended, p *peer) {
 	if len(done.Repaired)+len(done.Disputed) == 0 {
@@ -258,7 +262,14 @@ func (s *Space) noteRepaired(done *crdtsync.Mended, p *peer) {
 	}
 	s.mu.Lock()
 	s.repairs.cells += len(done.Repaired)
-	s.repairs.disputed += len(done.Disputed)
+	for _, key := range done.Disputed {
+		if s.repairs.disputed == nil {
+			s.repairs.disputed = make(map[string]struct{})
+		}
+		if len(s.repairs.disputed) < maxDisputed {
+			s.repairs.disputed[string(key)] = struct{}{}
+		}
+	}
 	s.repairs.peer = p.address
 	for _, key := range done.Repaired {
 		s.repairs.last, _ = crdtsync.ParseCellKey(key)
@@ -299,10 +310,10 @@ func (s *Space) addRepairs(st *Status) {
 			Action: "check the disk and the memory of this device: nothing is lost, but what damaged them may do it again",
 		})
 	}
-	if r.disputed > 0 {
+	if len(r.disputed) > 0 {
 		st.Problems = append(st.Problems, Problem{
 			Code: "disputed", Space: s.name, Peer: r.peer,
-			Cause:  fmt.Sprintf("%d cells differ from a peer's though both follow from whole logs", r.disputed),
+			Cause:  fmt.Sprintf("%d cells differ from a peer's though both follow from whole logs", len(r.disputed)),
 			Action: "look for a device that was copied or restored (origin_forked), and for an older version of this program",
 		})
 	}
