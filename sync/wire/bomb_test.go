@@ -11,9 +11,9 @@ import (
 	"github.com/joinery-crdt/joinery/sync/wire"
 )
 
-// TestDecoderBombs puts the head of a string, list or map that claims much, and
-// lists nested deeply, at each place of each type of frame: the decoder allocates
-// nothing for what is not there.
+// TestDecoderBombs puts the head of a string, list or map that claims much, a
+// count that does, and lists nested deeply, at each place of each type of frame:
+// the decoder allocates nothing for what is not there.
 func TestDecoderBombs(t *testing.T) {
 	var bombs [][]byte
 	for _, major := range []byte{0x40, 0x60, 0x80, 0xa0} {
@@ -21,7 +21,8 @@ func TestDecoderBombs(t *testing.T) {
 			binary.BigEndian.AppendUint32([]byte{major | 26}, 1<<27), binary.BigEndian.AppendUint64([]byte{major | 27}, 1<<40),
 			binary.BigEndian.AppendUint64([]byte{major | 27}, 1<<63))
 	}
-	bombs = append(bombs, bytes.Repeat([]byte{0x81}, 4096), bytes.Repeat([]byte{0xa1}, 4096), bytes.Repeat([]byte{0xff}, 9))
+	bombs = append(bombs, bytes.Repeat([]byte{0x81}, 4096), bytes.Repeat([]byte{0xa1}, 4096), bytes.Repeat([]byte{0xff}, 9),
+		[]byte{0xff, 0xff, 0xff, 0x7f}, []byte{0xff, 0xff, 0x7f})
 	tried := 0
 	for _, frame := range frames() {
 		whole := encode(t, frame)
@@ -30,6 +31,9 @@ func TestDecoderBombs(t *testing.T) {
 				tried++
 				checkBomb(t, slices.Concat(whole[:at], bomb))
 				checkBomb(t, slices.Concat(whole[:at], bomb, whole[at:]))
+				over := slices.Clone(whole)
+				copy(over[at:], bomb)
+				checkBomb(t, over)
 			}
 		}
 	}
