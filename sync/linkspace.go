@@ -65,7 +65,7 @@ func newLinkSpace(name string) *linkSpace {
 func (s *linkSpace) reset(known *merge.VersionVector, local Local, window volume) (missing uint64) {
 	s.acked, s.sending, s.stuck = known.Clone(), nil, false
 	s.sent, s.limit = volume{}, window
-	s.out = NewOutbox(s.name, known, nil)
+	s.out = NewOutbox(s.name, known.Clone(), nil) // the frame may still be read
 	return s.out.Fill(local)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,9 +139,11 @@ func TestBreakerIsOfTheEndpoint(t *testing.T) {
 		<-guard
 		before := len(d.pauses())
 		time.Sleep(10 * time.Minute)
+		guard <- struct{}{}
 		if atOnce != 1 {
 			t.Errorf("%d attempts at a time at an endpoint that is down, want 1", atOnce)
 		}
+		<-guard
 		if got := len(d.pauses()) - before; got < 60 || got > 121 {
 			t.Errorf("%d attempts of 5 s in 10 minutes, want one after the other", got)
 		}
@@ -159,9 +162,9 @@ func TestBreakerClosesWithTheFirstUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, peer := open(t), open(t)
 		mustUpdate(t, peer.Space("s"), add(1))
-		up := false
+		var up atomic.Bool
 		d := &attempts{dial: func() (wire.Conn, error) {
-			if !up {
+			if !up.Load() {
 				return refuse()
 			}
 			return (&dialer{to: peer, ctx: t.Context()}).Dial(t.Context())
@@ -173,7 +176,7 @@ func TestBreakerClosesWithTheFirstUse(t *testing.T) {
 		if p := n.Status().Peers[0]; !p.Breaker {
 			t.Fatalf("peer = %+v after half an hour of refusals, want the breaker open", p)
 		}
-		up = true
+		up.Store(true)
 		time.Sleep(3 * time.Minute)
 		for _, p := range n.Status().Peers {
 			if p.State != "connected" || p.Breaker || p.Failures != 0 {
