@@ -55,9 +55,13 @@ func (w *world) checkPrompt() {
 	w.run(settle, func() bool { return false })
 	for i, h := range w.histories {
 		n := w.earliest()
-		op := Op{Object: objectNames[0], Kind: lww, N: int64(i)}
-		w.do(Step{Do: Write, Node: n.id, Space: i, Ops: []Op{op}})
+		before := len(h.records)
+		w.do(Step{Do: Write, Node: n.id, Space: i, Ops: []Op{n.anyOp()}})
 		w.deliverAll()
+		if len(h.records) == before {
+			w.violate(Promptness, "%s cannot write in %s", n.name(), h.space)
+			return
+		}
 		last := h.records[len(h.records)-1]
 		for _, m := range w.nodes {
 			if w.failure == nil && !m.applied[i].has(last.id) && last.time.Millis() <= m.wall().UnixMilli()+w.knobs.MaxDrift {
@@ -65,6 +69,15 @@ func (w *world) checkPrompt() {
 			}
 		}
 	}
+}
+
+// anyOp returns an op of a kind that the node knows.
+func (n *node) anyOp() Op {
+	op := Op{Do: Set, Object: objectNames[0], Kind: lww}
+	if _, known := n.kinds[lww]; !known {
+		op.Do, op.Kind, op.N = Count, pncounter, 1
+	}
+	return op
 }
 
 // earliest returns the node that stamps its changes lowest.
