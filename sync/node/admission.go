@@ -74,6 +74,16 @@ func (a *admission) enter(l *peerLink) (place int) {
 	return place
 }
 
+// place returns the place of a link that waits in line, 0 if it does not.
+func (a *admission) place(l *peerLink) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !l.lined.Load() {
+		return 0
+	}
+	return a.syncs.Enter(l)
+}
+
 // leave makes room for the next link.
 func (a *admission) leave(l *peerLink) {
 	if !l.inside.Load() && !l.lined.Load() {
@@ -109,19 +119,21 @@ func (l *peerLink) noteBacklog(r crdtsync.Ready) {
 	for _, f := range r.Send {
 		if s, ok := f.(*crdtsync.Subscribed); ok && s.Changes > initialSync {
 			if place := l.node.admission.enter(l); place > 0 {
+				l.placeTold.Store(true)
 				_ = l.queue(crdtsync.Ready{Send: []crdtsync.Frame{&crdtsync.Queued{Place: uint64(place)}}})
 			}
 		}
 	}
 }
 
-// repeatPlace returns what to tell a peer that waits in line.
-func (l *peerLink) repeatPlace() crdtsync.Ready {
-	if !l.lined.Load() {
-		return crdtsync.Ready{}
+// repeatPlace returns what to tell a peer that waits in line, and once more when
+// it does no longer: what it was told of its place may have overtaken that.
+func (l *peerLink) repeatPlace() (r crdtsync.Ready) {
+	place := l.node.admission.place(l)
+	if told := l.placeTold.Swap(place > 0); told || place > 0 {
+		r.Send = append(r.Send, &crdtsync.Queued{Place: uint64(place)})
 	}
-	place := l.node.admission.enter(l)
-	return crdtsync.Ready{Send: []crdtsync.Frame{&crdtsync.Queued{Place: uint64(place)}}}
+	return r
 }
 
 // Drain lets no more connections in and asks all peers to come again, each after

@@ -17,6 +17,8 @@ type vitals struct {
 	sending  atomic.Int64   // when the frame that is being sent was begun, in ns since 1970; 0 for none
 	lined    atomic.Bool    // the link waits for its turn to send much
 	inside   atomic.Bool    // it is its turn
+	// A tick has told the peer its place in line.
+	placeTold atomic.Bool
 }
 
 // began notes that a frame is being sent.
