@@ -114,13 +114,15 @@ func sendAway(ctx context.Context, conn wire.Conn, away *crdtsync.Goaway) error 
 	return &crdtsync.GoawayError{Goaway: *away}
 }
 
-// noteBacklog puts the link in line if a step has it send much.
-func (l *peerLink) noteBacklog(r crdtsync.Ready) {
+// awaitTurn puts the link in line if a step has it send much, and has the step say
+// its place. The caller has held l.mu since the step, so that nothing is sent out
+// of turn.
+func (l *peerLink) awaitTurn(r *crdtsync.Ready) {
 	for _, f := range r.Send {
 		if s, ok := f.(*crdtsync.Subscribed); ok && s.Changes > initialSync {
 			if place := l.node.admission.enter(l); place > 0 {
 				l.placeTold.Store(true)
-				_ = l.queue(crdtsync.Ready{Send: []crdtsync.Frame{&crdtsync.Queued{Place: uint64(place)}}})
+				r.Send = append(r.Send, &crdtsync.Queued{Place: uint64(place)})
 			}
 		}
 	}

@@ -187,10 +187,10 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	if _, beat := f.(*crdtsync.Ping); beat {
 		l.detector.Heard(time.Now())
 	}
+	l.awaitTurn(&r)
 	l.mu.Unlock()
 	l.note(f, r)
 	l.memberNews(f, r.Meetings)
-	l.noteBacklog(r)
 	if err := l.queue(r); err != nil {
 		return err
 	}
@@ -338,17 +338,30 @@ func (l *peerLink) write(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 	}
-	if cause != nil || l.lined.Load() {
+	if cause != nil {
 		return false, cause
 	}
+	f, err := l.nextInTurn()
+	if f == nil || err != nil {
+		return false, err
+	}
+	return true, l.send(ctx, f)
+}
+
+// nextInTurn returns the next data frame, nil if there is none or it is not this
+// link's turn. A link with nothing left to send makes room for another.
+func (l *peerLink) nextInTurn() (crdtsync.Frame, error) {
 	l.mu.Lock()
+	if l.lined.Load() {
+		l.mu.Unlock()
+		return nil, nil
+	}
 	f, err := l.core.Next()
 	l.mu.Unlock()
 	if f == nil || err != nil {
 		l.node.admission.leave(l)
-		return false, err
 	}
-	return true, l.send(ctx, f)
+	return f, err
 }
 
 // hearWhy waits for a moment until the reader has taken what the peer sent
