@@ -28,6 +28,9 @@ var (
 	ErrMalformed = errors.New("sync: change malformed")
 	// ErrForbidden: who brought the change may not write the space.
 	ErrForbidden = errors.New("sync: change not allowed")
+	// ErrUnknownType: the change came in a snapshot, as cells of which some are of
+	// a type that this node does not know and could not pass on.
+	ErrUnknownType = errors.New("sync: change of an unknown type")
 )
 
 // An EarlyError names what an early change waits for. It is [ErrEarly], or
@@ -53,7 +56,7 @@ func (e *EarlyError) Is(target error) bool {
 
 // A RefusedError says why a change cannot be applied, now or ever. The changes
 // that depend on it wait; all others flow. It is one of [ErrForked],
-// [ErrFuture], [ErrRejected], [ErrMalformed], [ErrForbidden] and
+// [ErrFuture], [ErrRejected], [ErrMalformed], [ErrForbidden], [ErrUnknownType] and
 // [ErrTooLarge].
 type RefusedError struct {
 	Dot    merge.Dot
@@ -78,6 +81,14 @@ func restored(c *Change) error {
 func future(c *Change, limit hlc.Timestamp) error {
 	return &RefusedError{c.Dot, ErrFuture, fmt.Sprintf("stamped %s, %v beyond the %s that is accepted; check the clocks of both devices",
 		stamp(c.Time), c.Time.Time().Sub(limit.Time()).Round(time.Second), stamp(limit))}
+}
+
+func unknownType(d merge.Dot, kind string) error {
+	return unreadable(d, fmt.Sprintf("it comes in a snapshot with cells of type %q, which this node does not know", kind))
+}
+
+func unreadable(d merge.Dot, reason string) error {
+	return &RefusedError{d, ErrUnknownType, reason + ": upgrade this node, or register the type"}
 }
 
 func stamp(t hlc.Timestamp) string { return t.Time().UTC().Format(time.RFC3339) }

@@ -16,7 +16,7 @@ func ClassOf(code string) string {
 		return ClassRetriable
 	case "forbidden", "needs_auth":
 		return ClassNeedsAuth
-	case "needs_upgrade":
+	case "needs_upgrade", "unknown_type":
 		return ClassNeedsUpgrade
 	}
 	return ClassFatal
@@ -33,7 +33,7 @@ func HintOf(code string) string {
 		return "the device that wrote it was restored or copied: connect it, so that it notices and goes on under a new origin"
 	case "forbidden":
 		return "get credentials that may write this space"
-	case "needs_upgrade":
+	case "needs_upgrade", "unknown_type":
 		return "upgrade the node that refuses it"
 	case "too_large":
 		return "split the transaction that wrote it"
@@ -73,6 +73,8 @@ func CodeOf(e *RefusedError) string {
 		return "too_large"
 	case ErrMalformed:
 		return "malformed"
+	case ErrUnknownType:
+		return "unknown_type"
 	}
 	return "rejected"
 }

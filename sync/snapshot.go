@@ -60,13 +60,17 @@ func (c context) Contains(d merge.Dot) bool { return d.Seq != 0 && d.Seq <= c[d.
 // sender has not stays. The floor rises over what came without its changes.
 //
 // A [*SnapshotError] says that the snapshot does not add up, a [*RefusedError]
-// that an origin in it has forked or is from the future. Other errors come from
-// reading cells.
+// that an origin in it has forked or is from the future, or that it may concern
+// cells that this node cannot read: it could neither keep nor pass on what it said it has.
+// Other errors come from reading cells.
 func (st *Stage) Merge(s *Snapshot) error {
 	if err := st.admitHeads(s.Heads); err != nil {
 		return err
 	}
 	m := merger{stage: st, seen: s.Heads, print: st.cellsPrint()}
+	if s.Whole && st.summary.Unread > 0 { // a cell that it does not name may be one of those
+		return unreadable(m.news(), "it comes in a snapshot, and this node holds operations of types it does not know, whose cells may be gone there")
+	}
 	for c, err := range s.Cells {
 		if err == nil {
 			err = m.cell(c)
@@ -97,12 +101,11 @@ func (st *Stage) cellsPrint() Fingerprint {
 
 // merger merges the cells of a snapshot without changing the stage.
 type merger struct {
-	stage  *Stage
-	seen   context
-	cells  []mergedCell // that differ
-	unread uint64
-	named  Fingerprint // of the sender's cells that were named
-	print  Fingerprint // of the stage's cells once they are merged
+	stage *Stage
+	seen  context
+	cells []mergedCell // that differ
+	named Fingerprint  // of the sender's cells that were named
+	print Fingerprint  // of the stage's cells once they are merged
 }
 
 // mergedCell is a cell and what merging makes of it.
@@ -122,8 +125,7 @@ func (m *merger) cell(c StoredCell) error {
 	}
 	kind, ok := m.stage.space.kinds[key.Kind]
 	if !ok {
-		m.unread++
-		return nil
+		return unknownType(m.news(), key.Kind)
 	}
 	target, err := m.stage.cell(key)
 	if err != nil {
@@ -132,7 +134,7 @@ func (m *merger) cell(c StoredCell) error {
 	after, err := kind.Merge([]byte(key.Element), crdt.Held{Cell: target.after, Seen: m.stage}, crdt.Held{Cell: c.State, Seen: m.seen})
 	switch {
 	case errors.Is(err, crdt.ErrUnknownKind):
-		m.unread++
+		return unknownType(m.news(), key.Kind)
 	case err != nil:
 		return fmt.Errorf("%w: cell %q of %s %q: %w", ErrSnapshot, key.Element, key.Kind, key.Object, err)
 	case !same(target.after, after):
@@ -150,7 +152,7 @@ func (m *merger) check(s *Snapshot) string {
 	switch {
 	case s.Whole && m.named != s.Print:
 		return "is not what its sender holds: parts of it were lost or are of another time"
-	case s.Whole || m.unread+m.stage.summary.Unread > 0 || m.stage.ahead(m.seen):
+	case s.Whole || m.stage.summary.Unread > 0 || m.stage.ahead(m.seen):
 		return ""
 	case m.print != s.Print:
 		return "leaves cells that its sender does not hold: something outside it differs"
@@ -186,7 +188,16 @@ func (m *merger) apply() {
 	if st.record {
 		st.effects = append(st.effects, effects)
 	}
-	st.summary.Unread += m.unread
+}
+
+// news returns the first head of the snapshot that is not applied here.
+func (m *merger) news() (d merge.Dot) {
+	for _, o := range slices.SortedFunc(maps.Keys(m.seen), merge.Origin.Compare) {
+		if d = (merge.Dot{Origin: o, Seq: m.seen[o].Seq}); !m.stage.Contains(d) {
+			return d
+		}
+	}
+	return d
 }
 
 // admitHeads checks what must hold between the heads of a snapshot and those

@@ -43,6 +43,7 @@ type Stage struct {
 	key     []byte     // scratch
 	element []byte     // scratch
 	joined  []joinedOp // scratch
+	unread  []string   // kinds of ops that were not joined
 }
 
 // joinedOp is one op of a change that is being applied: its cell and what the
@@ -258,19 +259,20 @@ func (st *Stage) apply(c *Change) error {
 		return err
 	}
 	st.joined = st.joined[:0]
-	unread := uint64(0)
+	unread, unknown := uint64(0), []string(nil)
 	for i := range c.Ops {
 		op := &c.Ops[i]
 		kind, ok := st.space.kinds[op.Cell.Kind]
 		if !ok {
 			unread++
+			unknown = append(unknown, op.Cell.Kind)
 			continue
 		}
 		target, err := st.cell(op.Cell)
 		if err != nil {
 			return err
 		}
-		after, err := st.join(kind, target, c, op)
+		after, err := st.join(kind, target, c, op, st)
 		if errors.Is(err, crdt.ErrUnknownKind) {
 			unread++
 			continue
@@ -287,6 +289,7 @@ func (st *Stage) apply(c *Change) error {
 		j.cell.after = j.after
 	}
 	st.summary.Unread += unread
+	st.unread = append(st.unread, unknown...)
 	st.advance(c)
 	return nil
 }
@@ -299,7 +302,8 @@ func effectsOf(c *Change, joined []joinedOp) []Effect {
 	return effects
 }
 
-func (st *Stage) join(kind crdt.Kind, target *cell, c *Change, op *CellOp) ([]byte, error) {
+// join returns the cell after an op, of which what is seen has been applied.
+func (st *Stage) join(kind crdt.Kind, target *cell, c *Change, op *CellOp, seen merge.Dots) ([]byte, error) {
 	w := c.write(op)
 	st.element = append(st.element[:0], op.Cell.Element...)
 	w.Element = st.element
@@ -308,7 +312,7 @@ func (st *Stage) join(kind crdt.Kind, target *cell, c *Change, op *CellOp) ([]by
 	} else if err != nil {
 		return nil, rejected(c, err)
 	}
-	state, err := kind.Join(target.after, st, w)
+	state, err := kind.Join(target.after, seen, w)
 	if err != nil {
 		return nil, fmt.Errorf("sync: cell %q of %s %q: %w", op.Cell.Element, op.Cell.Kind, op.Cell.Object, err)
 	}
@@ -363,6 +367,8 @@ type Persist struct {
 	Floor *merge.VersionVector
 	// Merged is the heads that came in snapshots, without their changes.
 	Merged []merge.Dot
+	// Unread is the kinds of ops in Log that this node does not know.
+	Unread []string
 	Mended bool // something was put right, beside all changes
 }
 
@@ -383,7 +389,7 @@ func (p *Persist) Moved() []merge.Dot {
 // Persist returns what has to be durable before Commit. No changes may be
 // offered or authored after it.
 func (st *Stage) Persist() *Persist {
-	p := &Persist{Cells: make(map[string][]byte, len(st.touched)), Log: st.log, Heads: st.heads, Floor: st.floor, Merged: st.merged, Mended: st.mended}
+	p := &Persist{Cells: make(map[string][]byte, len(st.touched)), Log: st.log, Heads: st.heads, Floor: st.floor, Merged: st.merged, Unread: st.unread, Mended: st.mended}
 	for key, c := range st.touched {
 		if same(c.before, c.after) {
 			continue

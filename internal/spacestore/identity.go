@@ -152,19 +152,22 @@ func replay(tx store.Tx, s *crdtsync.Space, batch [][]byte) error {
 	return nil
 }
 
-// clearState removes the cells and heads of a space, and what is known of cuts.
-// Its log stays.
+// clearState removes the cells and heads of a space, and what is known of cuts
+// and of ops that could not be read. Its log stays.
 func clearState(tx store.Tx, space string) error {
-	for _, t := range []store.Table{store.Cells, store.Vector, store.Arrival} {
+	for _, all := range []struct {
+		table  store.Table
+		prefix []byte
+	}{{store.Cells, nil}, {store.Vector, nil}, {store.Arrival, nil}, {store.Meta, unreadPrefix}} {
 		var keys [][]byte
-		for rec, err := range tx.Scan(space, t, store.Range{}) {
+		for rec, err := range tx.Scan(space, all.table, store.Range{Prefix: all.prefix}) {
 			if err != nil {
 				return err
 			}
 			keys = append(keys, slices.Clone(rec.Key))
 		}
 		for _, k := range keys {
-			if err := tx.Delete(space, t, k); err != nil {
+			if err := tx.Delete(space, all.table, k); err != nil {
 				return err
 			}
 		}

@@ -145,6 +145,9 @@ func Save(tx store.Tx, name string, p *crdtsync.Persist) error {
 			return err
 		}
 	}
+	if err := noteUnread(tx, name, p.Unread); err != nil {
+		return err
+	}
 	for o, h := range p.Heads {
 		if err := tx.Put(name, store.Vector, o[:], appendHead(nil, h)); err != nil {
 			return err

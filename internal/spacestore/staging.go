@@ -147,8 +147,8 @@ func (r *Receiver) part(tx store.Tx, name string, p crdtsync.CellPart) error {
 }
 
 // Merge merges the staged snapshot in a stage and takes it out of staging,
-// whether it could be merged or not; one that is from the future stays. The
-// second error says why it could not be merged.
+// whether it could be merged or not; one that is from the future, or for a later
+// version of this node, stays. The second error says why it could not be merged.
 func Merge(tx store.Tx, name string, st *crdtsync.Stage, f *crdtsync.SnapshotEnd) (err, refused error) {
 	s, err := staging(tx, name)
 	if err != nil {
@@ -166,7 +166,7 @@ func Merge(tx store.Tx, name string, st *crdtsync.Stage, f *crdtsync.SnapshotEnd
 	switch {
 	case read.err != nil:
 		return read.err, nil
-	case errors.Is(refused, crdtsync.ErrFuture):
+	case errors.Is(refused, crdtsync.ErrFuture), errors.Is(refused, crdtsync.ErrUnknownType):
 		return nil, refused
 	}
 	return ClearStaging(tx, name), refused

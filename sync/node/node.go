@@ -277,6 +277,7 @@ func (n *Node) loadOrigin(ctx context.Context) error {
 
 func (n *Node) loadSpaces(ctx context.Context) error {
 	var last hlc.Timestamp
+	var news []string // spaces with ops that can be read now
 	err := n.store.View(ctx, func(r store.Reader) error {
 		for name, err := range r.Spaces() {
 			if err != nil {
@@ -292,9 +293,19 @@ func (n *Node) loadSpaces(ctx context.Context) error {
 			}
 			n.spaces[name] = s
 			last = max(last, core.Summary().LastTime)
+			since, err := spacestore.Unread(r, name, n.cfg.Kinds)
+			if err != nil {
+				return err
+			}
+			if len(since) > 0 {
+				news = append(news, name)
+			}
 		}
 		return nil
 	})
+	if err == nil {
+		err = n.reread(ctx, news)
+	}
 	if err != nil {
 		return err
 	}

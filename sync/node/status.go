@@ -199,6 +199,8 @@ func refusalCode(e *crdtsync.RefusedError) string {
 		return "future_change"
 	case crdtsync.ErrForbidden:
 		return "change_forbidden"
+	case crdtsync.ErrUnknownType:
+		return "unknown_type"
 	case errUnreadable:
 		return "store_error"
 	}
@@ -214,6 +216,8 @@ func (s *Space) refusalAction(e *crdtsync.RefusedError) string {
 		return "find the device with that origin; it was copied or restored and must start from an empty data directory"
 	case crdtsync.ErrFuture:
 		return "set the clock of the device with that origin, or of this one; the change is taken when its time has come"
+	case crdtsync.ErrUnknownType:
+		return "upgrade this node or register the types; what it lacks comes then"
 	case errUnreadable:
 		return "check the disk; the change is asked for again, all others flow"
 	}

@@ -95,6 +95,9 @@ func (w *world) heal() {
 	}
 	for _, n := range w.nodes {
 		n.full = false
+		if w.knobs.Upgrade {
+			n.upgrade()
+		}
 		n.start()
 		n.pause(false)
 		for _, peer := range w.nodes {

@@ -161,4 +161,6 @@ func (w *world) compare(space int) {
 }
 
 // older reports whether the node does not know all kinds.
-func (n *node) older() bool { return n.world.knobs.Older && n.id == len(n.world.nodes)-1 }
+func (n *node) older() bool {
+	return !n.upgraded && n.world.knobs.Older && n.id == len(n.world.nodes)-1
+}

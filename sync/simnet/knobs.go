@@ -64,6 +64,7 @@ type Knobs struct {
 	Waiting     int   // changes a node lets wait for others
 	Late        bool  // the last node joins later
 	Older       bool  // the last node does not know a kind
+	Upgrade     bool  // until it is healed
 	Lossy       bool  // frames go on being lost after healing
 	Busy        bool  // nodes go on writing after healing
 	Tree        bool  // links are pruned to a tree
@@ -95,6 +96,8 @@ func drawKnobs(r *rand.Rand) Knobs {
 	if k.Rollback > 0 || k.Tree {
 		k.Truncate = 0
 	}
+	// A node takes no snapshot of what it does not know: it gets level when it does.
+	k.Upgrade = k.Truncate > 0 || r.IntN(2) == 0
 	return k
 }
 
@@ -149,7 +152,7 @@ func (k Knobs) String() string {
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"late join", k.Late}, {"older node", k.Older}, {"large values", k.Large}, {"loss goes on", k.Lossy}, {"writes go on", k.Busy}, {"tree", k.Tree}} {
+	}{{"late join", k.Late}, {"older node", k.Older}, {"upgrade", k.Older && k.Upgrade}, {"large values", k.Large}, {"loss goes on", k.Lossy}, {"writes go on", k.Busy}, {"tree", k.Tree}} {
 		if f.on {
 			b.WriteString(", " + f.name)
 		}

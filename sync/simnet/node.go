@@ -34,6 +34,7 @@ type node struct {
 	full   bool // the disk
 
 	rolledBack bool // and has not heard of it
+	upgraded   bool // knows all kinds now
 
 	kinds   crdt.Kinds
 	spaces  []*crdtsync.Space // by number; nil for one the node has not met
@@ -101,6 +102,7 @@ func (n *node) load() error {
 		return err
 	}
 	last := hlc.Timestamp(0)
+	var news []string // spaces with ops that can be read now
 	err := n.view(func(r store.Reader) error {
 		for name, err := range r.Spaces() {
 			if err != nil {
@@ -111,12 +113,24 @@ func (n *node) load() error {
 				return err
 			}
 			n.spaces[n.world.spaceIndex(name)] = s
+			since, err := spacestore.Unread(r, name, n.kinds)
+			if err != nil {
+				return err
+			}
+			if len(since) > 0 {
+				news = append(news, name)
+			}
 			last = max(last, s.Summary().LastTime)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	for _, name := range news {
+		if err := n.reread(name); err != nil {
+			return err
+		}
 	}
 	if n.world.bugs.staleClock {
 		last = 0
@@ -125,6 +139,33 @@ func (n *node) load() error {
 		Now: n.wall, After: last, MaxDrift: time.Duration(n.world.knobs.MaxDrift) * time.Millisecond,
 	})
 	return err
+}
+
+// reread applies what the node could not read before it was upgraded.
+func (n *node) reread(space string) error {
+	i, left := n.world.spaceIndex(space), uint64(0)
+	before := n.spaces[i].Summary().Unread
+	err := n.store.Update(background, func(tx store.Tx) (err error) {
+		left, err = spacestore.Reread(tx, n.spaces[i], n.kinds)
+		return err
+	})
+	if err == nil {
+		err = n.view(func(r store.Reader) (err error) {
+			n.spaces[i], err = n.loadSpace(r, space)
+			return err
+		})
+	}
+	n.world.coverage[SeenReread] += int(before - left)
+	return err
+}
+
+// upgrade makes a node that does not know all kinds one that does.
+func (n *node) upgrade() {
+	if !n.older() {
+		return
+	}
+	n.crash("to be upgraded")
+	n.kinds, n.upgraded = n.world.bugs.wrap(crdt.Builtin()), true
 }
 
 func (n *node) loadSpace(r store.Reader, name string) (*crdtsync.Space, error) {

@@ -10,6 +10,8 @@ var guards = []mutant{
 		"st.summary.LastTime = max(st.summary.LastTime, c.Time)", "st.summary.LastTime = c.Time"),
 	guard("sync/stage.go", "author-names-one-dependency", "if o != self {", "if o != self && len(deps) == 0 {"),
 	guard("sync/stage.go", "unread-ops-are-not-counted", "st.summary.Unread += unread", "_ = unread"),
+	guard("sync/reread.go", "upgraded-nodes-read-nothing-again", "target.after = after", "_ = after"),
+	guard("sync/snapshot.go", "older-nodes-take-what-they-cannot-read", "return unknownType(m.news(), key.Kind)\n\t}\n\ttarget", "return nil\n\t}\n\ttarget"),
 	guard("sync/stage.go", "dependencies-stay-tips", "\t\t\tdelete(st.tips, dep.Origin)\n", ""),
 	guard("sync/stage.go", "what-waits-for-what-waited-stays", "applied = append(applied, c.Dot)\n", "_ = applied\n"),
 	guard("sync/space.go", "predecessors-are-not-awaited", "if c.Dot.Seq > head(c.Dot.Origin).Seq+1 {", "if false {"),
