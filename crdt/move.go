@@ -123,6 +123,11 @@ func twoCells[L any](w Write, to merge.Origin, cell func([]byte) ([]byte, error)
 	return writer, other, err
 }
 
+// A fieldMover is what a [Mover] is in a field of a map.
+type fieldMover interface {
+	move(w Write, to merge.Origin, cell func(element []byte) ([]byte, error)) ([]Placed, error)
+}
+
 // Move moves a write to a field as the kind of the field does.
 func (k *MapKind) Move(w Write, to merge.Origin, cell func([]byte) ([]byte, error)) ([]Placed, error) {
 	in, err := k.cell(w.Element)
@@ -131,16 +136,18 @@ func (k *MapKind) Move(w Write, to merge.Origin, cell func([]byte) ([]byte, erro
 	}
 	field := w.Element[:len(w.Element)-len(in.element)]
 	name := func(element []byte) []byte { return slices.Concat(field, element) }
-	whole, ok := in.kind.(asItIs)
-	if !ok {
+	within := func(e []byte) ([]byte, error) { return cell(name(e)) }
+	var out []Placed
+	switch kind := in.kind.(type) {
+	case fieldMover:
+		w.Element = in.element
+		out, err = kind.move(w, to, within)
+	case asItIs:
+		w.Element = in.element
+		out, err = Move(bare(kind.kind), w, to, within)
+	default:
 		return []Placed{{w.Element, w.Op}}, nil
 	}
-	kind := Kind(whole.kind)
-	if share, ok := kind.(shareKind); ok {
-		kind = share.Kind
-	}
-	w.Element = in.element
-	out, err := Move(kind, w, to, func(e []byte) ([]byte, error) { return cell(name(e)) })
 	for i := range out {
 		out[i].Element = name(out[i].Element)
 	}

@@ -14,12 +14,15 @@ const (
 	FeatureExplain = "explain" // questions about a change are answered: EXPLAIN
 	// FeatureSnapshot: what the log no longer holds is sent as cells.
 	FeatureSnapshot = "snapshot"
+	// FeatureForks: forks of any origin are found and told: CHAINS, HEADS, ASK and
+	// FORKED.
+	FeatureForks = "forks"
 )
 
 // Features returns the features of this package, ascending, in a slice of the
 // caller's own.
 func Features() []string {
-	return []string{FeatureCredit, FeatureExplain, FeatureNeed, FeatureSnapshot}
+	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureNeed, FeatureSnapshot}
 }
 
 // Limits of a Hello.

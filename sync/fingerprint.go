@@ -71,7 +71,22 @@ func (f *Fingerprint) moveHead(o merge.Origin, from, to uint64) {
 	if from > 0 {
 		f.sub(headPrint(o, from))
 	}
-	f.add(headPrint(o, to))
+	if to > 0 {
+		f.add(headPrint(o, to))
+	}
+}
+
+// moveChain is moveHead for the fingerprint of the heads' hashes.
+func (f *Fingerprint) moveChain(o merge.Origin, from, to Head) {
+	if from.Seq == to.Seq && from.Hash == to.Hash {
+		return
+	}
+	if from.Seq > 0 {
+		f.sub(chainPrint(o, from))
+	}
+	if to.Seq > 0 {
+		f.add(chainPrint(o, to))
+	}
 }
 
 func cellPrint(key string, state []byte) Fingerprint {
@@ -81,6 +96,11 @@ func cellPrint(key string, state []byte) Fingerprint {
 
 func headPrint(o merge.Origin, seq uint64) Fingerprint {
 	return sum(binary.BigEndian.AppendUint64(append(make([]byte, 0, 24), o[:]...), seq))
+}
+
+func chainPrint(o merge.Origin, h Head) Fingerprint {
+	b := binary.BigEndian.AppendUint64(append(make([]byte, 0, 56), o[:]...), h.Seq)
+	return sum(append(b, h.Hash[:]...))
 }
 
 func sum(b []byte) Fingerprint {

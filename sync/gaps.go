@@ -46,6 +46,6 @@ func (s *Space) WaitsFor(d merge.Dot) (merge.Dot, bool) {
 // FirstMissing returns a change that must be applied before c, the zero dot if
 // there is none.
 func (s *Space) FirstMissing(c *Change) merge.Dot {
-	d, _ := firstMissing(c, s.Head)
+	d, _ := firstMissing(c, s)
 	return d
 }

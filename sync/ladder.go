@@ -250,7 +250,7 @@ func remembers(src Source, space string, v *merge.VersionVector) bool {
 
 // nextOf returns the next data frame of a space.
 func (l *Link) nextOf(s *linkSpace) (Frame, error) {
-	if s.sending != nil && s.probe == nil && l.access(s.name) != AccessNone {
+	if s.sending != nil && !s.probing() && l.access(s.name) != AccessNone {
 		return l.nextPart(s)
 	}
 	if f := s.nextCompare(); f != nil {
@@ -428,6 +428,9 @@ func (l *Link) Merged(space string, applied []merge.Dot, err error) (r Ready) {
 			s.settled()
 		case forked:
 			r.Send = append(r.Send, newNack(space, refused))
+			if refused.Kind == ErrForked && !l.mends(space, refused.Dot.Origin) {
+				l.foreignFork(s, refused, &r)
+			}
 		default:
 			s.doubt = true // ask for everything
 			r.Send = append(r.Send, l.subscribe(s))

@@ -119,6 +119,9 @@ type Ready struct {
 	// The driver takes a new origin, issues under it what this node wrote after
 	// Fork.Common, and ends all links.
 	Forks []Fork
+	// Splits is what proves that origins have forked. The driver makes it durable,
+	// severs the origins and ends all links.
+	Splits []Split
 	// Auth, if set, is a credential to check. The driver answers with Admit or
 	// Deny before the next Step.
 	Auth *Auth
@@ -239,6 +242,8 @@ func (l *Link) stepControl(f Frame, r *Ready) {
 		l.stepRevoked(f, r)
 	case *Unsubscribe:
 		l.stepUnsubscribe(f)
+	case *Chains, *Heads, *Ask, *Forked:
+		l.stepForks(f, r)
 	default:
 		l.stepComparing(f, r)
 	}
@@ -341,6 +346,9 @@ func (l *Link) answer(s *linkSpace, vector *merge.VersionVector, known []Known, 
 	missing := s.reset(vector, l.local, l.cfg.window())
 	s.repeat = true
 	r.Send = append(r.Send, &Subscribed{s.name, missing, known})
+	if c, ok := l.chainer(); ok {
+		l.tellForks(s, c, r)
+	}
 }
 
 func (l *Link) stepChanges(f *Changes, r *Ready) {
@@ -382,6 +390,7 @@ func (l *Link) stepChange(s *linkSpace, raw []byte, r *Ready) (foreign bool, err
 	s.out.Skip(h.Dot)
 	s.noteOffered(h.Dot)
 	l.probed(s, h.Dot, raw, r)
+	l.witnessed(s, h.Dot, raw, r)
 	if h.Dot.Seq < l.local.Head(s.name, h.Dot.Origin) {
 		return foreign, nil
 	}
@@ -419,7 +428,7 @@ func (l *Link) stepFrontier(f *Frontier, r *Ready) {
 			s.withdraw()
 			l.meet(s, f.Changes, r)
 		}
-		if same && mine.Unread == 0 && f.Unread == 0 && mine.Cells != f.Cells {
+		if same && mine.Unread == 0 && f.Unread == 0 && mine.Cells != f.Cells && s.forks.same(mine) {
 			r.Diverged = append(r.Diverged, s.name)
 		}
 		if !s.announced {
@@ -459,6 +468,9 @@ func (l *Link) Done(space string, applied []merge.Dot, refused []error) (r Ready
 				l.ownRefused(s, e, &r)
 			case ok:
 				r.Send = append(r.Send, newNack(space, e))
+				if e.Kind == ErrForked {
+					l.foreignFork(s, e, &r)
+				}
 			}
 		}
 		l.grant(s, &r)

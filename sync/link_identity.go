@@ -46,6 +46,10 @@ type Fork struct {
 	// Common is the last change of the origin that both have. What this node
 	// wrote under it afterwards, it wrote under dots that name other changes.
 	Common uint64
+	// Unsure is, if not 0, the last change of which nobody can tell any more whether
+	// both have it. What is taken back and written again up to there may be the
+	// peer's already.
+	Unsure uint64
 }
 
 // probe looks for the last change of an origin that both have.
@@ -53,6 +57,11 @@ type probe struct {
 	origin merge.Origin
 	lo, hi uint64 // at lo both have the same change, or it is 0; at hi they do not
 	ticks  int    // since it got an answer
+	// foreign says that the origin is not this node's: what proves the fork is to be
+	// found, and everything flows meanwhile.
+	foreign  bool
+	question uint64 // number of the last Ask
+	blind    bool   // an answer told nothing
 }
 
 // maxProbe is how many ticks a probe waits for an answer.
@@ -108,7 +117,7 @@ func (l *Link) meetsCopy(f *Hello, r *Ready) {
 // one that is nothing new.
 func (l *Link) outdated(s *linkSpace, o merge.Origin, r *Ready) {
 	if o == l.cfg.Origin {
-		r.Forks = append(r.Forks, Fork{s.name, o, l.local.Last(s.name, o).Seq})
+		r.Forks = append(r.Forks, Fork{Space: s.name, Origin: o, Common: l.local.Last(s.name, o).Seq})
 	}
 }
 
@@ -118,6 +127,9 @@ func (l *Link) hashAt(space string, d merge.Dot) (Hash, bool) {
 	if head := l.local.Last(space, d.Origin); head.Seq == d.Seq {
 		return head.Hash, true
 	}
+	if c, ok := l.local.(Chainer); ok {
+		return c.HashOf(space, d)
+	}
 	raw, err := l.local.Change(space, d)
 	return sha256.Sum256(raw), err == nil
 }
@@ -125,7 +137,7 @@ func (l *Link) hashAt(space string, d merge.Dot) (Hash, bool) {
 // search begins to look for the last change before d that both have.
 func (l *Link) search(s *linkSpace, d merge.Dot, r *Ready) {
 	if s.probe == nil && l.Both(FeatureNeed) {
-		s.probe = &probe{origin: d.Origin, hi: d.Seq}
+		s.probe = &probe{origin: d.Origin, hi: d.Seq, foreign: !l.mends(s.name, d.Origin)}
 		l.probeNext(s, r)
 	}
 }
@@ -133,8 +145,12 @@ func (l *Link) search(s *linkSpace, d merge.Dot, r *Ready) {
 // probeNext asks for the change in the middle, or ends the search.
 func (l *Link) probeNext(s *linkSpace, r *Ready) {
 	p := s.probe
+	if c, ok := l.chainer(); ok {
+		l.probeChain(s, c, r)
+		return
+	}
 	if p.lo+1 >= p.hi {
-		r.Forks = append(r.Forks, Fork{s.name, p.origin, p.lo})
+		r.Forks = append(r.Forks, Fork{Space: s.name, Origin: p.origin, Common: p.lo})
 		return // the probe stays: nothing is sent until the driver has mended it
 	}
 	mid := p.lo + (p.hi-p.lo)/2
@@ -144,7 +160,7 @@ func (l *Link) probeNext(s *linkSpace, r *Ready) {
 // probed takes a change that may answer the search.
 func (l *Link) probed(s *linkSpace, d merge.Dot, raw []byte, r *Ready) {
 	p := s.probe
-	if p == nil || d.Origin != p.origin || d.Seq <= p.lo || d.Seq >= p.hi {
+	if _, ok := l.chainer(); ok || p == nil || d.Origin != p.origin || d.Seq <= p.lo || d.Seq >= p.hi {
 		return
 	}
 	own, ok := l.hashAt(s.name, d)

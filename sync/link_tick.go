@@ -33,6 +33,9 @@ func (l *Link) tickSpace(s *linkSpace, r *Ready) {
 	level := s.peer != nil && s.peer.Applied == mine.Applied
 	if !level || mine != s.told || s.repeat {
 		s.told, s.repeat = mine, false
+		if _, ok := l.chainer(); ok { // first, so that the fingerprint of cells is not compared in vain
+			r.Send = append(r.Send, &Chains{s.name, mine.Chains.chains()})
+		}
 		r.Send = append(r.Send, &Frontier{s.name, mine.Applied, mine.Cells, mine.Changes, mine.Unread})
 	}
 	if level {
@@ -42,6 +45,7 @@ func (l *Link) tickSpace(s *linkSpace, r *Ready) {
 		r.Send = append(r.Send, l.subscribe(s))
 	}
 	l.tickProbe(s, r)
+	l.tickForks(s, mine, level, r)
 	l.tickAudit(s, mine, r)
 	s.active = false
 }

@@ -46,6 +46,7 @@ type linkSpace struct {
 	// What the peer has sent since our last Subscribe, and may send.
 	taken, granted volume
 	audit          auditState
+	forks          forkState
 }
 
 const (
@@ -152,17 +153,22 @@ func (l *Link) take(s *linkSpace) ([][]byte, error) {
 	if batch := l.takeWanted(s, count, size); len(batch) > 0 {
 		return batch, nil
 	}
-	if s.probe != nil || s.tree.lazy {
+	if s.probing() || s.tree.lazy {
 		return nil, nil
 	}
 	return s.out.Take(l.local, count, size)
 }
+
+// probing reports whether nothing may be sent because it is not known yet which
+// changes of an own origin are to be taken back.
+func (s *linkSpace) probing() bool { return s.probe != nil && !s.probe.foreign }
 
 // A PeerSpace is what a link knows of the peer's state of one space.
 type PeerSpace struct {
 	Name    string
 	Missing uint64    // changes here that the peer has not acknowledged
 	Level   bool      // both have applied the same changes
+	Forked  bool      // or rather changes of the same numbers, of which some differ
 	Peer    *Frontier // what the peer last said, nil before it did
 }
 
@@ -172,7 +178,9 @@ func (l *Link) Report() []PeerSpace {
 	for _, name := range l.order {
 		s := l.spaces[name]
 		p := PeerSpace{Name: name, Peer: s.peer}
-		p.Level = s.peer != nil && s.peer.Applied == l.local.Summary(name).Applied
+		mine := l.local.Summary(name)
+		p.Level = s.peer != nil && s.peer.Applied == mine.Applied
+		p.Forked = p.Level && !s.forks.same(mine)
 		for d := range l.local.Vector(name).Heads() {
 			if !p.Level {
 				p.Missing += d.Seq - min(d.Seq, s.acked.Get(d.Origin))

@@ -1,41 +1,95 @@
 package sync
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/joinery-crdt/joinery/crdt"
-	"github.com/joinery-crdt/joinery/hlc"
 	"github.com/joinery-crdt/joinery/merge"
 )
 
-// A Reissue writes again, under the node's own origin, changes that it wrote
-// under another whose dots turned out to name other changes.
-type Reissue struct {
-	stage   *Stage
-	renamed map[merge.Dot]merge.Dot
-	before  map[CellKey][]byte // cells as they were when they were first looked at
+// A Branch is the last changes of an origin, of which the first has a dot that
+// names another change elsewhere.
+type Branch struct {
+	Changes []*Change // in order, without gaps, at least one
+	// Base returns the payload of the last write of the origin to a cell before
+	// the branch, nil if there is none, or [ErrNoBase]. It is asked for cells that
+	// count what the origin did.
+	Base func(CellKey) ([]byte, error)
 }
 
-// Reissue begins to write changes again in the stage. It must not have applied
-// any of them.
-func (st *Stage) Reissue() *Reissue {
-	return &Reissue{st, make(map[merge.Dot]merge.Dot), make(map[CellKey][]byte)}
+// ErrNoBase: it is not known what an origin had counted before it forked.
+var ErrNoBase = errors.New("sync: the log no longer holds what was counted before")
+
+// BranchOrigin returns the origin under which a branch that begins with the
+// change of the given hash goes on. It is the same at every node, and another one
+// for every branch.
+func BranchOrigin(first Hash) merge.Origin {
+	h := sha256.Sum256(append([]byte("joinery branch\n"), first[:]...))
+	return merge.Origin(h[:len(merge.Origin{})])
 }
 
-// Continue goes on in another stage of the same space, when the stage before it
-// has been committed.
-func (r *Reissue) Continue(st *Stage) { r.stage = st }
+// A Left is a change of a branch that could not be written again, and why.
+type Left struct {
+	Change *Change
+	Reason string
+}
 
-// Change writes c again, stamped at, and returns the change that it became, nil
-// if nothing is left of it to do. The changes of a branch come in order. Nothing is written when it returns an
-// error: [*TooLargeError], or a [*RefusedError] if some kind cannot repeat a
-// write under another origin.
-func (r *Reissue) Change(c *Change, at hlc.Timestamp) (*Change, error) {
+// Reissue returns the changes of a branch as they are written again under its
+// [BranchOrigin], and those that cannot be. What comes out depends on the branch
+// alone, so that all nodes that hold a branch make the same changes of it, to the
+// byte, and a node that holds less of it makes the first of them. Where that
+// cannot be known, because a type or a base is not, it ends.
+func Reissue(kinds crdt.Kinds, b *Branch) (again []*Change, left []Left) {
+	first := b.Changes[0]
+	r := reissue{
+		kinds: kinds, base: b.Base, first: first, to: BranchOrigin(first.Hash()),
+		renamed: make(map[uint64]uint64),
+	}
+	for i, c := range b.Changes {
+		err := r.change(c)
+		if errors.Is(err, errBlind) {
+			for _, c := range b.Changes[i:] {
+				left = append(left, Left{c, err.Error()})
+			}
+			break
+		}
+		if err != nil {
+			left = append(left, Left{c, err.Error()})
+		}
+	}
+	return r.again, left
+}
+
+// errBlind ends a reissue: another node may be able to go on.
+var errBlind = errors.New("sync: not enough is known here to write it again")
+
+// reissue is a branch that is being written again.
+type reissue struct {
+	kinds   crdt.Kinds
+	base    func(CellKey) ([]byte, error)
+	first   *Change
+	to      merge.Origin
+	renamed map[uint64]uint64 // number in the branch to number now
+	again   []*Change
+}
+
+// change writes c again, unless nothing is left of it to do. A change is put
+// after its predecessor that was written again, and the first one after what the
+// branch grew out of.
+func (r *reissue) change(c *Change) error {
 	ops := make(map[CellKey]crdt.Op, len(c.Ops))
+	dot, prev, deps := merge.Dot{Origin: r.to, Seq: 1}, Hash{}, slices.Clone(c.Deps)
+	if n := len(r.again); n > 0 {
+		dot.Seq, prev = uint64(n)+1, r.again[n-1].Hash()
+	} else if r.first.Dot.Seq > 1 {
+		deps = append(deps, merge.Dot{Origin: c.Dot.Origin, Seq: r.first.Dot.Seq - 1})
+	}
 	for i := range c.Ops {
-		if err := r.op(c, &c.Ops[i], ops); err != nil {
-			return nil, &RefusedError{c.Dot, ErrRejected, err.Error()}
+		if err := r.op(c, dot, &c.Ops[i], ops); err != nil {
+			return err
 		}
 	}
 	list := make([]CellOp, 0, len(ops))
@@ -45,55 +99,64 @@ func (r *Reissue) Change(c *Change, at hlc.Timestamp) (*Change, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, nil
+		return nil
 	}
-	again, err := r.stage.Author(at, list)
+	again, err := NewChange(dot, c.Time, prev, deps, list)
 	if err == nil {
-		r.renamed[c.Dot] = again.Dot
+		r.again = append(r.again, again)
+		r.renamed[c.Dot.Seq] = dot.Seq
 	}
-	return again, err
+	return err
 }
 
-func (r *Reissue) op(c *Change, op *CellOp, into map[CellKey]crdt.Op) error {
-	w := c.write(op)
-	w.Element, w.Seen = []byte(op.Cell.Element), r.rename(c.Dot.Origin, op.Seen)
-	kind, ok := r.stage.space.kinds[op.Cell.Kind]
+func (r *reissue) op(c *Change, dot merge.Dot, op *CellOp, into map[CellKey]crdt.Op) error {
+	kind, ok := r.kinds[op.Cell.Kind]
 	if !ok {
-		return fmt.Errorf("type %q is not known here", op.Cell.Kind)
+		return fmt.Errorf("%w: type %q", errBlind, op.Cell.Kind)
 	}
+	w := c.write(op)
+	w.Element, w.Seen = []byte(op.Cell.Element), r.rename(op.Seen)
 	at := func(element []byte) CellKey {
 		return CellKey{op.Cell.Object, op.Cell.Kind, string(element)}
 	}
-	moved, err := crdt.Move(kind, w, r.stage.space.self, func(e []byte) ([]byte, error) { return r.cell(at(e)) })
-	if err != nil {
-		return err
-	}
+	moved, err := crdt.Move(kind, w, r.to, func(e []byte) ([]byte, error) { return r.before(at(e)) })
 	for _, m := range moved {
+		w.Dot, w.Element, w.Op = dot, m.Element, m.Op
+		if err == nil {
+			err = kind.Check(w)
+		}
 		into[at(m.Element)] = m.Op
 	}
-	return nil
+	if errors.Is(err, crdt.ErrUnknownKind) || errors.Is(err, ErrNoBase) {
+		err = fmt.Errorf("%w: %w", errBlind, err)
+	}
+	return err
 }
 
-// cell returns a cell as it was before anything was written again.
-func (r *Reissue) cell(key CellKey) ([]byte, error) {
-	if b, ok := r.before[key]; ok {
-		return b, nil
+// before returns what stands in a counter's cell before the branch: of the origin
+// that forked what it had written, of the one it goes on under nothing.
+func (r *reissue) before(key CellKey) ([]byte, error) {
+	if namesOrigin(key, r.to) {
+		return nil, nil
 	}
-	b, err := r.stage.Cell(key)
-	if err == nil {
-		r.before[key] = b
-	}
-	return b, err
+	return r.base(key)
+}
+
+// namesOrigin reports whether a cell is that of an origin, in a counter or in one
+// that is in a field.
+func namesOrigin(key CellKey, o merge.Origin) bool {
+	n := len(key.Element) - len(o)
+	return n >= 0 && key.Element[n:] == string(o[:])
 }
 
 // rename returns the dots under their new names. Those of the branch that were
 // not written again are left out: there is nothing of them to supersede.
-func (r *Reissue) rename(branch merge.Origin, seen merge.DotSet) (out merge.DotSet) {
+func (r *reissue) rename(seen merge.DotSet) (out merge.DotSet) {
 	for _, d := range seen {
-		if again, ok := r.renamed[d]; ok {
-			out = append(out, again)
-		} else if d.Origin != branch || r.stage.Contains(d) {
+		if d.Origin != r.first.Dot.Origin || d.Seq < r.first.Dot.Seq {
 			out = append(out, d)
+		} else if seq, ok := r.renamed[d.Seq]; ok {
+			out = append(out, merge.Dot{Origin: r.to, Seq: seq})
 		}
 	}
 	slices.SortFunc(out, merge.Dot.Compare)

@@ -208,6 +208,8 @@ func (st *Stage) admitHeads(heads map[merge.Origin]Head) error {
 		c := &Change{Dot: merge.Dot{Origin: o, Seq: theirs.Seq}, Time: theirs.Time}
 		switch {
 		case theirs.Seq < mine.Seq:
+		case st.refuseSevered(c) != nil:
+			return st.refuseSevered(c)
 		case theirs.Seq == mine.Seq && theirs.Hash != mine.Hash:
 			return forked(c)
 		case theirs.Seq == mine.Seq:

@@ -32,6 +32,7 @@ type Space struct {
 	summary Summary
 	waiting waitingRoom
 	floor   *merge.VersionVector
+	cuts    map[merge.Origin]uint64 // first number that is refused of an origin that has forked
 }
 
 // A Summary is the constant-size account of what a space has applied.
@@ -39,6 +40,7 @@ type Summary struct {
 	Changes  uint64      // applied, in all
 	Applied  Fingerprint // of the heads: equal for equal version vectors
 	Cells    Fingerprint // of the cells: equal for equal contents
+	Chains   Fingerprint // of the heads' hashes: where it differs and Applied does not, an origin has forked
 	Unread   uint64      // ops of kinds this node does not know, logged and relayed but not applied
 	LastTime hlc.Timestamp
 }
@@ -51,18 +53,23 @@ type SpaceConfig struct {
 	Heads   map[merge.Origin]Head
 	Summary Summary
 	Floor   *merge.VersionVector // what the log no longer holds, nil for nothing
+	// Severed is, of each origin that was ended because it has forked, the first
+	// number that is refused.
+	Severed map[merge.Origin]uint64
 	// MaxWaiting bounds the changes that wait for others: their number and
 	// their bytes. The zero values stand for 4,096 and 16 MiB.
 	MaxWaiting, MaxWaitingBytes int
 }
 
-// NewSpace returns the space in the given state. It keeps the maps.
+// NewSpace returns the space in the given state, of which it works Chains out. It
+// keeps the maps.
 func NewSpace(cfg SpaceConfig) *Space {
 	s := &Space{
 		name: cfg.Name, self: cfg.Self, kinds: cfg.Kinds,
 		heads: cfg.Heads, tips: make(map[merge.Origin]struct{}), summary: cfg.Summary,
-		waiting: newWaitingRoom(cfg.MaxWaiting, cfg.MaxWaitingBytes),
+		waiting: newWaitingRoom(cfg.MaxWaiting, cfg.MaxWaitingBytes), cuts: cfg.Severed,
 	}
+	s.summary.Chains = Fingerprint{}
 	if s.floor = cfg.Floor; s.floor == nil {
 		s.floor = &merge.VersionVector{}
 	}
@@ -70,6 +77,7 @@ func NewSpace(cfg SpaceConfig) *Space {
 		s.heads = make(map[merge.Origin]Head)
 	}
 	for o, h := range s.heads {
+		s.summary.Chains.moveChain(o, Head{}, h)
 		if h.Tip {
 			s.tips[o] = struct{}{}
 		}
@@ -138,23 +146,39 @@ func (s *Space) Waiting() (n int, missing merge.Dot) {
 // follows from the second when its author is correct. From an author that is not,
 // an op that came before what it supersedes would leave it standing here, and
 // remove it where they came the other way round.
-func firstMissing(c *Change, head func(merge.Origin) Head) (merge.Dot, bool) {
-	if c.Dot.Seq > head(c.Dot.Origin).Seq+1 {
+func firstMissing(c *Change, at applied) (merge.Dot, bool) {
+	if c.Dot.Seq > at.Head(c.Dot.Origin).Seq+1 {
 		return merge.Dot{Origin: c.Dot.Origin, Seq: c.Dot.Seq - 1}, true
 	}
 	for _, dep := range c.Deps {
-		if dep.Seq > head(dep.Origin).Seq {
-			return dep, true
+		if d, ok := missing(dep, at); ok {
+			return d, true
 		}
 	}
 	for i := range c.Ops {
 		for _, d := range c.Ops[i].Seen {
-			if d.Origin != c.Dot.Origin && d.Seq > head(d.Origin).Seq {
+			if d, ok := missing(d, at); ok && d.Origin != c.Dot.Origin {
 				return d, true
 			}
 		}
 	}
 	return merge.Dot{}, false
+}
+
+// applied is what has been applied.
+type applied interface {
+	Head(merge.Origin) Head
+	severed(merge.Origin) uint64
+}
+
+// missing reports whether d is to be applied first, or in place of it the last
+// change of an origin that was ended before d: what an author had seen of a branch
+// nobody can tell, and nobody waits for it.
+func missing(d merge.Dot, at applied) (merge.Dot, bool) {
+	if end := at.severed(d.Origin); end != 0 {
+		d.Seq = min(d.Seq, end-1)
+	}
+	return d, d.Seq > at.Head(d.Origin).Seq
 }
 
 // waitingRoom holds changes that came before what they depend on, within

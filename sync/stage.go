@@ -35,9 +35,10 @@ type Stage struct {
 	record  bool
 	mended  bool // cells or their fingerprint were put right, beside all changes
 	summary Summary
-	waiting *waitingRoom         // nil until it differs from the space's
-	floor   *merge.VersionVector // nil until it differs from the space's
-	merged  []merge.Dot          // heads that came in snapshots
+	waiting *waitingRoom            // nil until it differs from the space's
+	floor   *merge.VersionVector    // nil until it differs from the space's
+	merged  []merge.Dot             // heads that came in snapshots
+	cuts    map[merge.Origin]uint64 // nil until it differs from the space's
 
 	unused  []cell     // made together, to be used one by one
 	key     []byte     // scratch
@@ -186,10 +187,13 @@ func (st *Stage) Offer(c *Change) error {
 	if st.Contains(c.Dot) {
 		return st.checkDuplicate(c)
 	}
+	if err := st.refuseSevered(c); err != nil {
+		return err
+	}
 	if c.Dot.Origin == st.space.self {
 		return restored(c)
 	}
-	if missing, ok := firstMissing(c, st.Head); ok {
+	if missing, ok := firstMissing(c, st); ok {
 		kept := st.ownWaiting().add(c, missing)
 		return &EarlyError{c.Dot, missing, kept}
 	}
@@ -228,10 +232,10 @@ func (st *Stage) release(d merge.Dot) {
 }
 
 func (st *Stage) retry(c *Change) (applied bool) {
-	if st.Contains(c.Dot) {
+	if st.Contains(c.Dot) || st.refuseSevered(c) != nil {
 		return false
 	}
-	if missing, ok := firstMissing(c, st.Head); ok {
+	if missing, ok := firstMissing(c, st); ok {
 		st.ownWaiting().add(c, missing)
 		return false
 	}
@@ -398,6 +402,10 @@ func (st *Stage) Persist() *Persist {
 		st.summary.Cells.replaceCell(key, c.before, c.after)
 		c.before = c.after
 	}
+	st.summary.Chains = st.space.summary.Chains
+	for o, h := range st.heads {
+		st.summary.Chains.moveChain(o, st.space.heads[o], h)
+	}
 	p.Summary = st.summary
 	return p
 }
@@ -409,7 +417,11 @@ func same(a, b []byte) bool { return (a == nil) == (b == nil) && string(a) == st
 // did, in the order in which they were applied, if Record was called first.
 func (st *Stage) Commit() []Effect {
 	s := st.space
-	maps.Copy(s.heads, st.heads)
+	for o, h := range st.heads {
+		if s.heads[o] = h; h.Seq == 0 {
+			delete(s.heads, o)
+		}
+	}
 	if st.tips != nil {
 		s.tips = st.tips
 	}
@@ -418,6 +430,9 @@ func (st *Stage) Commit() []Effect {
 	}
 	if st.floor != nil {
 		s.floor = st.floor
+	}
+	if st.cuts != nil {
+		s.cuts = st.cuts
 	}
 	s.summary = st.summary
 	return slices.Concat(st.effects...)

@@ -1,6 +1,7 @@
 package spacestore
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -101,6 +102,9 @@ func saveStub(tx store.Tx, name string, d merge.Dot, rec store.Record) error {
 	c, err := crdtsync.DecodeChange(slices.Clone(rec.Value))
 	if err != nil {
 		return corrupt(name, store.Log, rec.Key, err)
+	}
+	if err := cmp.Or(saveHash(tx, name, c), saveBase(tx, name, c)); err != nil {
+		return err
 	}
 	keys := make([]string, 0, len(c.Ops))
 	for i := range c.Ops {

@@ -86,6 +86,9 @@ func Load(r store.Reader, name string, self merge.Origin, kinds crdt.Kinds) (*cr
 	if cfg.Floor, err = Floor(r, name); err != nil {
 		return nil, err
 	}
+	if cfg.Severed, err = severedIn(r, name); err != nil {
+		return nil, err
+	}
 	if changes != cfg.Summary.Changes {
 		err := fmt.Errorf("%d changes counted, the heads make %d", cfg.Summary.Changes, changes)
 		return nil, corrupt(name, store.Meta, summaryKey, err)
@@ -149,7 +152,7 @@ func Save(tx store.Tx, name string, p *crdtsync.Persist) error {
 		return err
 	}
 	for o, h := range p.Heads {
-		if err := tx.Put(name, store.Vector, o[:], appendHead(nil, h)); err != nil {
+		if err := saveHead(tx, name, o, h); err != nil {
 			return err
 		}
 	}
@@ -165,8 +168,21 @@ func Save(tx store.Tx, name string, p *crdtsync.Persist) error {
 		if err := forget(tx, name, p.Merged...); err != nil {
 			return err
 		}
+		for _, d := range p.Merged {
+			if err := dropBases(tx, name, d.Origin); err != nil {
+				return err
+			}
+		}
 	}
 	return tx.Put(name, store.Meta, summaryKey, appendSummary(nil, p.Summary))
+}
+
+// saveHead keeps the head of an origin, or that it has none any more.
+func saveHead(tx store.Tx, name string, o merge.Origin, h crdtsync.Head) error {
+	if h.Seq == 0 {
+		return tx.Delete(name, store.Vector, o[:])
+	}
+	return tx.Put(name, store.Vector, o[:], appendHead(nil, h))
 }
 
 func saveCell(tx store.Tx, name string, key, state []byte) error {

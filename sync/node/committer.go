@@ -410,7 +410,9 @@ func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) {
 		r.early.Raise(c.Dot)
 	case refused:
 		r.refused = append(r.refused, err)
-		s.noteRefused(refusal)
+		if s.core.Severed(c.Dot.Origin) == 0 { // of which the status says more
+			s.noteRefused(refusal)
+		}
 		o.refuse(b, s, c, refusal)
 	default:
 		r.refused = append(r.refused, err)
@@ -424,6 +426,12 @@ func (o *offer) refuse(b *batch, s *Space, c *crdtsync.Change, e *crdtsync.Refus
 	head := b.stageOf(s).Head(c.Dot.Origin).Seq
 	switch {
 	case e.Kind != crdtsync.ErrForked || !o.node.identity().has(c.Dot.Origin):
+		if split, ok := b.splitByRefusal(s, c); ok {
+			o.node.foundSplit(split)
+		}
+		if s.core.Severed(c.Dot.Origin) != 0 && o.from != nil && o.from.peer != c.Dot.Origin {
+			return // who brings it has it, and sets it apart when it hears of the fork
+		}
 		b.quarantine(s, c.Bytes(), o.from.String(), e)
 	case c.Dot.Origin == o.node.Origin() && c.Dot.Seq > head:
 		o.node.foundFork(o.node.identity(), crdtsync.Fork{Space: s.name, Origin: c.Dot.Origin, Common: head})

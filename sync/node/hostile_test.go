@@ -67,58 +67,6 @@ func causeOf(n *node.Node, code string) string {
 	return ""
 }
 
-// TestEquivocate has one origin tell two nodes different changes under one dot.
-// That their cells differ is seen when they meet. With what the liar says next,
-// the hashes name it: the branch that was not taken is in quarantine. Everybody
-// else's changes go on, but for those that follow from that branch: they wait,
-// which the status says.
-func TestEquivocate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		liar := merge.Origin{9}
-		a, b, third := open(t), open(t), open(t)
-		first := forge(t, merge.Dot{Origin: liar, Seq: 1}, 0, crdtsync.Hash{}, nil, adding(t, 10))
-		other := forge(t, merge.Dot{Origin: liar, Seq: 1}, 0, crdtsync.Hash{}, nil, adding(t, 11))
-		stranger(t, a, liar).tell(first)
-		stranger(t, b, liar).tell(other)
-		mustUpdate(t, a.Space("s"), add(1))
-		mustUpdate(t, b.Space("s"), add(2))
-		synctest.Wait()
-		join(t, a, b)
-		join(t, third, b)
-		time.Sleep(5 * beat)
-		for i, n := range []*node.Node{a, b} {
-			if causeOf(n, "diverged") == "" || !strings.HasPrefix(causeOf(n, "disputed"), "2 cells") {
-				t.Errorf("node %d: problems = %+v, want diverged, and two cells disputed", i, n.Status().Problems)
-			}
-		}
-		stranger(t, a, liar).tell(forge(t, merge.Dot{Origin: liar, Seq: 2}, time.Millisecond, first.Hash(), nil, adding(t, 12)))
-		time.Sleep(2 * beat)
-		if got := causeOf(b, "origin_forked"); !strings.Contains(got, liar.String()) {
-			t.Errorf("problems = %+v, want origin_forked that names %s", b.Status().Problems, liar)
-		}
-		if q := b.Quarantine(); len(q) != 1 || q[0].Code != "forked" || q[0].Dot != (merge.Dot{Origin: liar, Seq: 2}).String() {
-			t.Errorf("quarantine = %+v, want the second change of %s", q, liar)
-		}
-		mustUpdate(t, b.Space("s"), add(20))
-		mustUpdate(t, third.Space("s"), add(21))
-		synctest.Wait()
-		if got := causeOf(b, "waiting"); got != "" {
-			t.Errorf("%s, though nobody has built on what is in quarantine", got)
-		}
-		mustUpdate(t, a.Space("s"), add(22))
-		synctest.Wait()
-		if got := causeOf(b, "waiting"); !strings.Contains(got, liar.String()) {
-			t.Errorf("problems = %+v, want waiting for a change of %s", b.Status().Problems, liar)
-		}
-		for i, want := range [][]int{{1, 2, 10, 12, 20, 21, 22}, {1, 2, 11, 20, 21}, {1, 2, 11, 20, 21}} {
-			if got := idsOf(t, []*node.Node{a, b, third}[i].Space("s")); !slices.Equal(got, want) {
-				t.Errorf("node %d has %v, want %v: one branch, and all others", i, got, want)
-			}
-		}
-		checkEqual(t, "s", b, third)
-	})
-}
-
 // heldUp sends a node changes that can never be applied, more than fit, between
 // those of another: those are applied as they come, what waits is bounded, what
 // the node says to it is too, and a third node never hears of it.

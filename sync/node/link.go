@@ -263,6 +263,9 @@ func (l *peerLink) queue(r crdtsync.Ready) error {
 	for _, f := range r.Forks {
 		l.node.foundFork(l.is, f)
 	}
+	for _, split := range r.Splits {
+		l.node.foundSplit(split)
+	}
 	l.mu.Lock()
 	l.room = max(l.room, maxControlSteps*len(r.Send))
 	l.control = append(l.control, r.Send...)

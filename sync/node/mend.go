@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/joinery-crdt/joinery/hlc"
 	"github.com/joinery-crdt/joinery/internal/spacestore"
 	"github.com/joinery-crdt/joinery/merge"
 	"github.com/joinery-crdt/joinery/store"
@@ -36,13 +35,14 @@ func (i *identity) told() []merge.Origin {
 // A found is a fork and who the node was when it was found.
 type found struct {
 	crdtsync.Fork
-	is *identity
+	is    *identity
+	split *crdtsync.Split // what proves it to everybody, nil if only this node is concerned
 }
 
 // foundFork asks the committer to mend a fork of one of the node's origins.
 func (n *Node) foundFork(is *identity, f crdtsync.Fork) {
 	select {
-	case n.mends <- found{f, is}:
+	case n.mends <- found{Fork: f, is: is}:
 	default:
 	}
 }
@@ -92,8 +92,8 @@ type mending struct {
 	fork    found
 	is      *identity // from now on
 	space   *Space    // nil if nothing is taken back
-	rebuilt *crdtsync.Space
-	last    hlc.Timestamp
+	stage   *crdtsync.Stage
+	persist *crdtsync.Persist
 	again   int // changes that were issued again
 	kept    []spacestore.Held
 	given   map[*Space]spacestore.Given
@@ -129,13 +129,19 @@ func (s *Space) tookBack(c *crdtsync.Change) error {
 // elsewhere. Only the committer calls it, between two batches.
 func (n *Node) mendFork(f found) {
 	m := &mending{node: n, fork: f, is: f.is, given: make(map[*Space]spacestore.Given)}
-	if f.is != n.identity() || !n.mendable(f.Space, f.Origin) {
-		return // it was found before another was mended
-	}
 	s := n.lookup(f.Space)
-	if s != nil && s.core.Head(f.Origin).Seq > f.Common {
+	switch {
+	case f.is != n.identity(): // it was found before another was mended
+		return
+	case f.split != nil:
+		if m.space = n.Space(f.Space); m.space.bad != nil || !m.space.severs(f.split) {
+			return
+		}
+	case !n.mendable(f.Space, f.Origin):
+		return
+	case s != nil && s.core.Head(f.Origin).Seq > f.Common:
 		m.space = s
-	} else if f.Origin != m.is.origin {
+	case f.Origin != m.is.origin:
 		return
 	}
 	if err := n.outcome(n.store.Update(n.ctx, m.run)); err == nil {
@@ -156,12 +162,7 @@ func (m *mending) run(tx store.Tx) error {
 	if err := m.takeBack(tx); err != nil {
 		return err
 	}
-	m.rebuilt = m.node.newCore(m.space.name, m.is.origin)
-	r, err := spacestore.RebuildWithout(tx, m.space.core, m.rebuilt, m.fork.Origin, m.fork.Common)
-	if err != nil {
-		return err
-	}
-	return m.reissue(tx, r.Branch)
+	return m.reissue(tx)
 }
 
 // giveUp notes, in each space, what the node wrote under the origin it gives up.
@@ -182,7 +183,10 @@ func (m *mending) giveUp(tx store.Tx) error {
 // takeBack notes the first change that is taken back, lest it come again from
 // somebody to whom it was sent.
 func (m *mending) takeBack(tx store.Tx) error {
-	first := merge.Dot{Origin: m.fork.Origin, Seq: m.fork.Common + 1}
+	first := m.first()
+	if m.fork.split != nil {
+		return nil // which refuses it from now on
+	}
 	raw, err := spacestore.Change(tx, m.space.name, first)
 	if err != nil {
 		return err
@@ -191,38 +195,31 @@ func (m *mending) takeBack(tx store.Tx) error {
 	return spacestore.SetGiven(tx, m.space.name, m.fork.Origin, m.given[m.space])
 }
 
-// reissue writes a branch again. What cannot be written under another origin is
-// kept in quarantine, where people see it.
-func (m *mending) reissue(tx store.Tx, branch []*crdtsync.Change) error {
-	cells := spacestore.Cells{Reader: tx, Space: m.space.name}
-	st := m.rebuilt.Stage(cells, 0)
-	r := st.Reissue()
-	for _, c := range branch {
-		m.node.clock.Advance(max(st.LastTime(), c.Time))
-		again, err := r.Change(c, m.node.clock.Now())
-		switch {
-		case err != nil && !errors.Is(err, crdtsync.ErrRejected) && !errors.Is(err, crdtsync.ErrTooLarge):
-			return err
-		case err != nil:
-			h := spacestore.Held{Dot: c.Dot, Code: "unrepeatable", Reason: err.Error(), From: "this node", At: m.node.cfg.Now(), Raw: c.Bytes()}
-			if err := spacestore.Hold(tx, m.space.name, h); err != nil {
-				return err
-			}
-			m.kept = append(m.kept, h)
-		case again != nil:
-			m.again++
-		}
-	}
-	p := st.Persist()
-	m.last = p.Summary.LastTime
-	if p.Empty() {
-		return nil
-	}
-	if err := spacestore.Save(tx, m.space.name, p); err != nil {
+// first returns the first change that is taken back, if the node has it.
+func (m *mending) first() merge.Dot { return merge.Dot{Origin: m.fork.Origin, Seq: m.fork.Common + 1} }
+
+// reissue writes a branch again under the origin that belongs to it. What cannot
+// be is kept in quarantine, where people see it.
+func (m *mending) reissue(tx store.Tx) error {
+	name := m.space.name
+	m.stage = m.space.core.Stage(spacestore.Cells{Reader: tx, Space: name}, 0)
+	if err := m.sever(tx, m.stage); err != nil {
 		return err
 	}
-	st.Commit()
-	return nil
+	left, err := spacestore.TakeBack(tx, m.space.core, m.stage, m.first())
+	if err != nil {
+		return err
+	}
+	for _, l := range left {
+		h := spacestore.Held{Dot: l.Change.Dot, Code: "unrepeatable", Reason: l.Reason, From: "this node", At: m.node.cfg.Now(), Raw: l.Change.Bytes()}
+		if err := spacestore.Hold(tx, name, h); err != nil {
+			return err
+		}
+		m.kept = append(m.kept, h)
+	}
+	m.persist = m.stage.Persist()
+	m.again = len(m.persist.Log)
+	return spacestore.Save(tx, name, m.persist)
 }
 
 // publish shows what is durable and lets all links begin anew.
@@ -232,12 +229,18 @@ func (m *mending) publish() {
 	n.who.Store(&is)
 	n.mu.Lock()
 	spaces := slices.Collect(maps.Values(n.spaces))
-	n.renewals = append(n.renewals, m.problem())
+	if m.concerns() {
+		n.renewals = append(n.renewals, m.problem())
+	}
 	n.mu.Unlock()
 	for _, s := range spaces {
 		s.mu.Lock()
 		if s == m.space {
-			s.core = m.rebuilt
+			m.stage.Commit()
+			s.recent.Reset()
+			if m.fork.split != nil {
+				s.publishSplit(m.fork.split)
+			}
 			s.lagWatchers()
 			for _, h := range m.kept {
 				s.hold(h)
@@ -252,11 +255,14 @@ func (m *mending) publish() {
 		s.diverged = s.diverged && s != m.space
 		s.mu.Unlock()
 	}
-	n.clock.Advance(m.last)
-	n.log.Warn("this node was restored from a backup or copied", "code", "new_origin", "space", m.fork.Space,
+	if m.persist != nil {
+		n.clock.Advance(m.persist.Summary.LastTime)
+	}
+	n.log.Warn(m.what(), "code", m.code(), "space", m.fork.Space,
 		"origin", m.is.origin, "forked", m.fork.Origin, "common", m.fork.Common, "reissued", m.again, "quarantined", len(m.kept))
+	away := m.away()
 	for _, l := range n.allLinks() {
-		l.finish(l.queue(crdtsync.Ready{Send: []crdtsync.Frame{&renewed}, Err: &crdtsync.GoawayError{Goaway: renewed}}))
+		l.finish(l.queue(crdtsync.Ready{Send: []crdtsync.Frame{&away}, Err: &crdtsync.GoawayError{Goaway: away}}))
 	}
 }
 

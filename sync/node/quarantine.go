@@ -129,7 +129,11 @@ func (s *Space) loadHeld(r store.Reader) error {
 	if err == nil {
 		s.given, err = spacestore.AllGiven(r, s.name)
 	}
-	return err
+	splits, errSplits := spacestore.Splits(r, s.name)
+	for _, split := range splits {
+		s.splits[split.Dot.Origin] = split
+	}
+	return cmp.Or(err, errSplits)
 }
 
 // hold keeps a refused change in memory. The caller holds s.mu or is the only
@@ -189,6 +193,9 @@ func (b *batch) saveHolds() (err error) {
 				b.holdsOf(s).drop[c.Dot] = true
 			}
 		}
+	}
+	for _, s := range b.order {
+		b.sweep(s)
 	}
 	for s, p := range b.holds {
 		for _, h := range p.hold {

@@ -32,6 +32,7 @@ type Space struct {
 	repairs     repairs
 	held        map[merge.Dot]spacestore.Held     // refused changes that are kept
 	given       map[merge.Origin]spacestore.Given // origins that the node gave up
+	splits      map[merge.Origin]crdtsync.Split   // what proves forks
 	heldSize    int                               // bytes of them
 	recent      crdtsync.Recent                   // what the links send next
 }
@@ -40,7 +41,7 @@ func newSpace(n *Node, core *crdtsync.Space) *Space {
 	return &Space{
 		node: n, name: core.Name(), core: core,
 		watchers: make(map[*watcher]struct{}), refused: make(map[merge.Origin]*crdtsync.RefusedError),
-		members: newMembers(n.Origin()), held: make(map[merge.Dot]spacestore.Held), given: make(map[merge.Origin]spacestore.Given),
+		members: newMembers(n.Origin()), held: make(map[merge.Dot]spacestore.Held), given: make(map[merge.Origin]spacestore.Given), splits: make(map[merge.Origin]crdtsync.Split),
 	}
 }
 

@@ -150,7 +150,7 @@ func (s *Space) addStatus(st *Status) {
 	defer s.mu.RUnlock()
 	sum := s.core.Summary()
 	waiting, missing := s.core.Waiting()
-	if sum.Changes == 0 && waiting == 0 && len(s.refused) == 0 && len(s.held) == 0 {
+	if sum.Changes == 0 && waiting == 0 && len(s.refused) == 0 && len(s.held) == 0 && len(s.splits) == 0 {
 		return
 	}
 	st.Spaces = append(st.Spaces, SpaceStatus{
@@ -175,6 +175,7 @@ func (s *Space) addStatus(st *Status) {
 		e := s.refused[o]
 		st.Problems = append(st.Problems, Problem{Code: refusalCode(e), Space: s.name, Cause: e.Error(), Action: s.refusalAction(e)})
 	}
+	s.addForks(st)
 	s.addRepairs(st)
 	if len(s.held) > 0 && len(s.refused) == 0 {
 		st.Problems = append(st.Problems, Problem{
@@ -265,6 +266,13 @@ func (l *peerLink) addStatus(ps *PeerStatus) []Problem {
 	ps.State, ps.Name, ps.Origin = "connected", hello.Name, hello.Origin.String()
 	for _, s := range l.core.Report() {
 		ps.Spaces = append(ps.Spaces, PeerSpaces{s.Name, s.Missing, s.Level})
+		if s.Forked {
+			problems = append(problems, Problem{
+				Code: "chains_differ", Space: s.Name, Peer: l.peer.address,
+				Cause:  "the peer holds other changes under the same numbers: an origin has forked, and which one is being looked for",
+				Action: "none, unless it lasts: then the log of one of the two no longer holds where it forked; keep both data directories, and start one of them from an empty one",
+			})
+		}
 	}
 	return problems
 }

@@ -31,7 +31,7 @@ func controlBody(f crdtsync.Frame) (Type, body) {
 	case *crdtsync.Credit:
 		return TypeCredit, &credit{f.Space, f.Changes, f.Bytes}
 	}
-	return 0, nil
+	return forksBody(f)
 }
 
 // newControlBody is newBody for the frames of the control plane.
@@ -54,7 +54,7 @@ func newControlBody(t Type) linkBody {
 	case TypeCredit:
 		return &credit{}
 	}
-	return nil
+	return newForksBody(t)
 }
 
 type auth struct {
@@ -224,10 +224,22 @@ func appendKnown(known []crdtsync.Known) (out [][]byte) {
 	return out
 }
 
+// readKnown reads the heads of different origins.
 func readKnown(list [][]byte) ([]crdtsync.Known, error) {
 	if len(list) > crdtsync.MaxFormer+1 {
 		return nil, fmt.Errorf("heads of %d origins, the limit is %d", len(list), crdtsync.MaxFormer+1)
 	}
+	known, err := readHashes(list)
+	for i := 1; i < len(known); i++ {
+		if known[i-1].Dot.Origin == known[i].Dot.Origin {
+			return nil, fmt.Errorf("head %d of the same origin as another", i)
+		}
+	}
+	return known, err
+}
+
+// readHashes reads dots that ascend and the hashes of their changes.
+func readHashes(list [][]byte) ([]crdtsync.Known, error) {
 	var known []crdtsync.Known
 	for i, b := range list {
 		var k crdtsync.Known
@@ -241,7 +253,7 @@ func readKnown(list [][]byte) ([]crdtsync.Known, error) {
 		}
 		k.Dot = dot
 		copy(k.Hash[:], b[end:])
-		if i > 0 && known[i-1].Dot.Origin.Compare(dot.Origin) >= 0 {
+		if i > 0 && known[i-1].Dot.Compare(dot) >= 0 {
 			return nil, fmt.Errorf("head %d out of order", i)
 		}
 		known = append(known, k)

@@ -50,6 +50,10 @@ const (
 	TypeExplained   Type = 10 // body: 1 number, 2 state, 3 reason, 4 head, 5 missing dot or empty
 	TypeUnsubscribe Type = 22 // body: 1 space
 	TypeRevoked     Type = 23 // body: 1 space, 2 code, 3 reason
+	TypeChains      Type = 24 // body: 1 space, 2 print
+	TypeHeads       Type = 25 // body: 1 space, 2 number, 3 heads
+	TypeAsk         Type = 26 // body: 1 space, 2 number, 3 dots
+	TypeForked      Type = 27 // body: 1 space, 2 change
 	TypeNeed        Type = 35 // body: 1 space, 2 ranges
 	TypeCredit      Type = 36 // body: 1 space, 2 changes, 3 bytes
 	TypeAudit       Type = 51 // body: 1 space, 2 digest
@@ -75,6 +79,7 @@ var typeNames = map[Type]string{
 	TypeUnsubscribe: "UNSUBSCRIBE", TypeRevoked: "REVOKED", TypeNeed: "NEED", TypeCredit: "CREDIT",
 	TypeSnapshotBegin: "SNAPSHOT-BEGIN", TypeSnapshotChunk: "SNAPSHOT-CHUNK", TypeSnapshotEnd: "SNAPSHOT-END",
 	TypeAudit: "AUDIT", TypeAudited: "AUDITED", TypeCompare: "COMPARE", TypeRepair: "REPAIR",
+	TypeChains: "CHAINS", TypeHeads: "HEADS", TypeAsk: "ASK", TypeForked: "FORKED",
 	typeFileHeader: "FILE-HEADER", typeFileEnd: "FILE-END",
 }
 

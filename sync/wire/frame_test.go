@@ -61,6 +61,10 @@ func frames() []crdtsync.Frame {
 		&crdtsync.Revoked{Space: "notes", Code: "forbidden", Reason: "not yours"},
 		&crdtsync.Need{Space: "notes", Ranges: []crdtsync.Range{{Origin: origin(0xa1), First: 2, Last: 300}, {Origin: origin(0xa1), First: 302, Last: 302}, {Origin: origin(0xb2), First: 1, Last: 1}}},
 		&crdtsync.Credit{Space: "notes", Changes: 4096, Bytes: 4 << 20},
+		&crdtsync.Chains{Space: "notes", Print: crdtsync.ChainPrint{1, 2, 15: 3}},
+		&crdtsync.Heads{Space: "notes", N: 7, Known: []crdtsync.Known{{Dot: dot(0xa1, 2), Hash: crdtsync.Hash{1}}, {Dot: dot(0xa1, 300), Hash: crdtsync.Hash{2}}, {Dot: dot(0xb2, 1), Hash: crdtsync.Hash{3}}}},
+		&crdtsync.Ask{Space: "notes", N: 7, Dots: []merge.Dot{dot(0xa1, 2), dot(0xa1, 300), dot(0xb2, 1)}},
+		&crdtsync.Forked{Space: "notes", Change: []byte{1, 2, 3}},
 		&crdtsync.SnapshotBegin{
 			Space: "notes", Number: 2, Step: crdtsync.SnapshotWhole, Vector: merge.VectorOf(dot(0xa1, 300)), After: "tags\x00\x01orset\x00\x01dhome",
 		},
