@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/hlc"
 	"github.com/joinery-crdt/joinery/internal/varint"
 	"github.com/joinery-crdt/joinery/merge"
@@ -231,6 +232,25 @@ func TakeBack(tx store.Tx, was *crdtsync.Space, st *crdtsync.Stage, first merge.
 		}
 	}
 	return left, clearTable(tx, name, store.Arrival)
+}
+
+// SetApart writes changes of a branch of which the space has applied none again
+// under the origin of the branch, in the stage, as far as that is possible now. It
+// returns how many there are of them that need not be kept.
+func SetApart(tx store.Tx, was *crdtsync.Space, st *crdtsync.Stage, kinds crdt.Kinds, branch []*crdtsync.Change) (done int, err error) {
+	first := branch[0].Dot
+	base := &bases{r: tx, space: was.Name(), first: first, floor: was.Floor(first.Origin)}
+	again, left := crdtsync.Reissue(kinds, &crdtsync.Branch{Changes: branch, Base: base.of})
+	if len(left) > 0 {
+		branch = branch[:left[0].Change.Dot.Seq-first.Seq]
+	}
+	for i, c := range again {
+		_, refused := errors.AsType[*crdtsync.RefusedError](st.Offer(c))
+		if refused || !st.Contains(c.Dot) {
+			return min(i, len(branch)), nil
+		}
+	}
+	return len(branch), nil
 }
 
 // headBefore returns the head that is left when c is taken back. A time that is

@@ -59,7 +59,7 @@ var explained = []struct {
 	{"own clock ahead", futureFault(true), "refused_by_peer", "9m"},
 	{"clock set back", clockBackFault, "clock_behind", "1h0m0s"},
 	{"copied data directory", copyFault, "new_origin", "copied"},
-	{"branch of a copy in a file", forkFault, "origin_forked", "another change with this number"},
+	{"branch of a copy in a file", forkFault, "origin_forked", "names two different changes"},
 	{"kind that is not known", unknownKindFault, "unknown_type", "1 operations"},
 	{"file without what it depends on", missingFault, "waiting", "wait"},
 	{"cells that differ", divergedFault, "diverged", "different contents"},

@@ -106,16 +106,89 @@ func (m *mending) sever(tx store.Tx, st *crdtsync.Stage) error {
 		return nil
 	}
 	st.Sever(m.fork.split.Dot)
-	if h, ok := m.space.held[m.fork.split.Dot]; ok && slices.ContainsFunc(m.fork.split.Changes[:], func(raw []byte) bool { return string(raw) == string(h.Raw) }) {
-		if err := spacestore.Unhold(tx, m.space.name, h.Dot); err != nil {
+	return spacestore.SetSplit(tx, *m.fork.split)
+}
+
+// setApart writes again what is known of the branches that were not applied: the
+// changes that prove the fork, and what follows them in quarantine.
+func (m *mending) setApart(tx store.Tx) error {
+	if m.fork.split == nil {
+		return nil
+	}
+	for _, raw := range m.fork.split.Changes {
+		branch, err := m.branch(raw)
+		if err != nil {
 			return err
 		}
+		done, err := spacestore.SetApart(tx, m.space.core, m.stage, m.node.cfg.Kinds, branch)
+		if err != nil {
+			return err
+		}
+		for _, c := range branch[:done] {
+			if h, ok := m.space.held[c.Dot]; ok && string(h.Raw) == string(c.Bytes()) {
+				m.unkept = append(m.unkept, c.Dot)
+				if err := spacestore.Unhold(tx, m.space.name, c.Dot); err != nil {
+					return err
+				}
+			}
+		}
 	}
-	return spacestore.SetSplit(tx, *m.fork.split)
+	return nil
+}
+
+// branch returns the change and those in quarantine that follow it.
+func (m *mending) branch(raw []byte) ([]*crdtsync.Change, error) {
+	c, err := crdtsync.DecodeChange(slices.Clone(raw))
+	if err != nil {
+		return nil, err
+	}
+	branch := []*crdtsync.Change{c}
+	for {
+		h, ok := m.space.held[merge.Dot{Origin: c.Dot.Origin, Seq: c.Dot.Seq + 1}]
+		if !ok {
+			return branch, nil
+		}
+		next, err := crdtsync.DecodeChange(slices.Clone(h.Raw))
+		if err != nil || next.Prev != c.Hash() {
+			return branch, nil
+		}
+		branch, c = append(branch, next), next
+	}
 }
 
 // concerns reports whether the origin that forked is or was the node's own.
 func (m *mending) concerns() bool { return m.is.has(m.fork.Origin) }
+
+// reach makes an own fork begin where the log does, if it lies deeper: what is
+// taken out of a log was acknowledged by all that are waited for.
+func (m *mending) reach() {
+	floor := m.space.core.Floor(m.fork.Origin)
+	if m.fork.split == nil && m.fork.Common < floor {
+		m.fork.Unsure = max(m.fork.Unsure, floor)
+		m.fork.Common, m.deeper = floor, m.fork.Common+1
+	}
+}
+
+// doubts says, for the status, what could not be found out.
+func (m *mending) doubts() (s string) {
+	if m.deeper > 0 {
+		s = fmt.Sprintf("; of its changes %d to %d, which are no longer in its log, the peer may have others: they stay as they are", m.deeper, m.fork.Common)
+	}
+	if m.fork.Unsure > m.fork.Common {
+		s += fmt.Sprintf("; nobody can tell any more whether the peer has its changes %d to %d already: what they counted may count twice", m.fork.Common+1, m.fork.Unsure)
+	}
+	return s
+}
+
+// tooDeep reports whether a fork lies below the log of the space, and says so: the
+// branch cannot be taken back.
+func (s *Space) tooDeep(split *crdtsync.Split) bool {
+	if s.core.Floor(split.Dot.Origin) < split.Dot.Seq {
+		return false
+	}
+	s.noteRefused(&crdtsync.RefusedError{Dot: split.Dot, Kind: crdtsync.ErrForked, Reason: "the origin has written two different changes under this number, and they are no longer in the log here: this node keeps the branch that it has, and cannot be level with those that have set both apart"})
+	return true
+}
 
 // what says what was found, and code under which name.
 func (m *mending) what() string {
@@ -141,14 +214,12 @@ func (m *mending) away() crdtsync.Goaway {
 }
 
 // publishSplit shows what the node knows of a fork. The caller holds s.mu.
-func (s *Space) publishSplit(split *crdtsync.Split) {
+func (s *Space) publishSplit(split *crdtsync.Split, unkept []merge.Dot) {
 	s.splits[split.Dot.Origin] = *split
 	s.repairs = repairs{} // what differed because of it
 	delete(s.refused, split.Dot.Origin)
-	for _, raw := range split.Changes {
-		if h, ok := s.held[split.Dot]; ok && string(h.Raw) == string(raw) {
-			s.unhold(split.Dot)
-		}
+	for _, d := range unkept {
+		s.unhold(d)
 	}
 }
 

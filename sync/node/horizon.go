@@ -3,25 +3,35 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/joinery-crdt/joinery/internal/spacestore"
 	"github.com/joinery-crdt/joinery/merge"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
 )
+
+// settling is how many heartbeats the truncation of a log waits for what peers say
+// to be contradicted: they acknowledge numbers, and those may name other changes.
+const settling = 4
 
 // truncateLoop lets go, now and then, of what every member that is waited for
 // has.
 func (n *Node) truncateLoop() {
 	t := time.NewTicker(n.cfg.TruncateEvery)
 	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-		case <-n.ctx.Done():
+	for n.waitFor(t.C) {
+		horizons := make(map[*Space]*merge.VersionVector)
+		for _, s := range n.allSpaces() {
+			if v := s.horizon(); v != nil {
+				horizons[s] = v
+			}
+		}
+		if !n.waitFor(time.After(settling * n.cfg.Heartbeat)) {
 			return
 		}
-		for _, s := range n.allSpaces() {
-			err := s.truncateStable(n.ctx)
+		for s, v := range horizons {
+			err := s.truncateTo(n.ctx, v)
 			if err != nil && !errors.Is(err, ErrUnread) && n.ctx.Err() == nil {
 				n.log.Warn("a log is not truncated", "code", "truncate", "space", s.name, "err", err)
 			}
@@ -29,17 +39,47 @@ func (n *Node) truncateLoop() {
 	}
 }
 
-// truncateStable truncates the log of the space to its stability frontier. While
-// no member is waited for, nobody else may have what it holds, and it stays.
-func (s *Space) truncateStable(ctx context.Context) error {
-	now, waited := s.node.now(), false
+// waitFor waits for c and reports whether the node still runs.
+func (n *Node) waitFor(c <-chan time.Time) bool {
+	select {
+	case <-c:
+		return true
+	case <-n.ctx.Done():
+		return false
+	}
+}
+
+// horizon returns the stability frontier of the space, nil while no member is
+// waited for: nobody else may have what it holds then, and its log stays. An own
+// origin of which somebody has more than this node is left out: what they have
+// under its numbers is not what is here.
+func (s *Space) horizon() *merge.VersionVector {
+	now, cut, waited := s.node.now(), s.cuts(), false
+	own := merge.Dot{Origin: s.node.Origin(), Seq: s.Vector().Get(s.node.Origin())}
+	outdated := false
 	for _, m := range s.members.list() {
 		waited = waited || m.Counts(now, s.node.lease())
+		outdated = outdated || m.Vector(cut).Get(own.Origin) > own.Seq
 	}
 	if !waited {
 		return nil
 	}
-	if err := s.Truncate(ctx, Horizon{Log: s.Frontier()}); err != nil {
+	dots := s.Frontier().Sorted()
+	if outdated {
+		dots = slices.DeleteFunc(dots, func(d merge.Dot) bool { return d.Origin == own.Origin })
+	}
+	return merge.VectorOf(dots...)
+}
+
+// truncateTo truncates the log of the space, unless a peer has meanwhile shown that
+// it has other changes under the same numbers.
+func (s *Space) truncateTo(ctx context.Context, horizon *merge.VersionVector) error {
+	for _, l := range s.node.allLinks() {
+		if l.forked(s.name) {
+			return nil
+		}
+	}
+	if err := s.Truncate(ctx, Horizon{Log: horizon}); err != nil {
 		return err
 	}
 	floor := s.Floor()
@@ -47,4 +87,11 @@ func (s *Space) truncateStable(ctx context.Context) error {
 		b.wrote = true
 		return spacestore.TrimArrival(b.tx, s.name, floor, truncateAtOnce)
 	})
+}
+
+// forked reports whether the peer has other changes under the same numbers.
+func (l *peerLink) forked(space string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.core.Report(), func(p crdtsync.PeerSpace) bool { return p.Name == space && p.Forked })
 }

@@ -96,6 +96,8 @@ type mending struct {
 	persist *crdtsync.Persist
 	again   int // changes that were issued again
 	kept    []spacestore.Held
+	unkept  []merge.Dot // leave quarantine
+	deeper  uint64      // first change that may have to be taken back and is no longer in the log
 	given   map[*Space]spacestore.Given
 }
 
@@ -134,7 +136,7 @@ func (n *Node) mendFork(f found) {
 	case f.is != n.identity(): // it was found before another was mended
 		return
 	case f.split != nil:
-		if m.space = n.Space(f.Space); m.space.bad != nil || !m.space.severs(f.split) {
+		if m.space = n.Space(f.Space); m.space.bad != nil || !m.space.severs(f.split) || m.space.tooDeep(f.split) {
 			return
 		}
 	case !n.mendable(f.Space, f.Origin):
@@ -159,6 +161,7 @@ func (m *mending) run(tx store.Tx) error {
 	if m.space == nil {
 		return nil
 	}
+	m.reach()
 	if err := m.takeBack(tx); err != nil {
 		return err
 	}
@@ -184,8 +187,8 @@ func (m *mending) giveUp(tx store.Tx) error {
 // somebody to whom it was sent.
 func (m *mending) takeBack(tx store.Tx) error {
 	first := m.first()
-	if m.fork.split != nil {
-		return nil // which refuses it from now on
+	if m.fork.split != nil || first.Seq > m.space.core.Head(first.Origin).Seq {
+		return nil // which refuses it from now on, or nothing is taken back
 	}
 	raw, err := spacestore.Change(tx, m.space.name, first)
 	if err != nil {
@@ -217,6 +220,9 @@ func (m *mending) reissue(tx store.Tx) error {
 		}
 		m.kept = append(m.kept, h)
 	}
+	if err := m.setApart(tx); err != nil {
+		return err
+	}
 	m.persist = m.stage.Persist()
 	m.again = len(m.persist.Log)
 	return spacestore.Save(tx, name, m.persist)
@@ -239,7 +245,7 @@ func (m *mending) publish() {
 			m.stage.Commit()
 			s.recent.Reset()
 			if m.fork.split != nil {
-				s.publishSplit(m.fork.split)
+				s.publishSplit(m.fork.split, m.unkept)
 			}
 			s.lagWatchers()
 			for _, h := range m.kept {
@@ -272,6 +278,7 @@ func (m *mending) problem() Problem {
 	if m.space != nil {
 		cause += fmt.Sprintf("; %d of its own changes after %d were issued again", m.again, m.fork.Common)
 	}
+	cause += m.doubts()
 	if len(m.kept) > 0 {
 		cause += fmt.Sprintf(", %d could not be and are in quarantine", len(m.kept))
 	}
