@@ -380,6 +380,7 @@ func (l *Link) stepChunk(f *SnapshotChunk, r *Ready) {
 			in.moved = true
 			for _, h := range f.Heads { // which the peer has
 				s.ack([]merge.Dot{{Origin: h.Origin, Seq: h.Seq}})
+				l.noteHead(s, h)
 			}
 			r.Staged = append(r.Staged, Staged{s.name, f})
 		}
@@ -390,7 +391,9 @@ func (l *Link) stepEnd(f *SnapshotEnd, r *Ready) {
 	l.withSpace(f.Space, r, func(s *linkSpace) {
 		if in := s.receiving; in != nil && in.number == f.Number && in.chunk == f.Chunks {
 			s.receiving, s.ended = nil, f
-			r.Staged = append(r.Staged, Staged{s.name, f})
+			if !l.doubtful(s, r) {
+				r.Staged = append(r.Staged, Staged{s.name, f})
+			}
 		}
 	})
 }
@@ -443,7 +446,9 @@ func (l *Link) Merged(space string, applied []merge.Dot, err error) (r Ready) {
 // is still coming.
 func (l *Link) tickSnapshot(s *linkSpace, r *Ready) bool {
 	if s.ended != nil {
-		r.Staged = append(r.Staged, Staged{s.name, s.ended})
+		if !l.doubtful(s, r) {
+			r.Staged = append(r.Staged, Staged{s.name, s.ended})
+		}
 		return true
 	}
 	in := s.receiving

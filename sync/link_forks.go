@@ -13,7 +13,10 @@ type forkState struct {
 	proofs  pause       // between two tellings of what proves forks
 	told    int         // how many proofs were told
 	alleged map[merge.Dot][]byte
-	asked   uint64 // number of the last question
+	asked   uint64                // number of the last question
+	checked map[merge.Origin]bool // own origins of which the peer has all that is here
+	// unchecked is an own origin of which a snapshot of the peer has more.
+	unchecked *merge.Origin
 }
 
 // pause counts ticks between two repetitions, which double.
@@ -172,8 +175,49 @@ func (l *Link) probeChain(s *linkSpace, c Chainer, r *Ready) {
 	case p.foreign:
 		r.Send = append(r.Send, &Need{s.name, []Range{{p.origin, p.hi, p.hi}}})
 	default:
-		r.Forks = append(r.Forks, Fork{Space: s.name, Origin: p.origin, Common: p.lo})
+		l.foundCommon(s, r)
 	}
+}
+
+// foundCommon ends a search for the last change of an own origin that both have.
+// If nothing was written after it under an origin that is given up, nothing is to
+// be mended; else the search stays, and nothing is sent until that is done.
+func (l *Link) foundCommon(s *linkSpace, r *Ready) {
+	p := s.probe
+	if p.origin != l.cfg.Origin && p.lo == l.local.Head(s.name, p.origin) {
+		s.forks.check(p.origin)
+		s.probe = nil
+		return
+	}
+	r.Forks = append(r.Forks, Fork{Space: s.name, Origin: p.origin, Common: p.lo})
+}
+
+// check notes that the peer has all that this node wrote under an own origin.
+func (f *forkState) check(o merge.Origin) {
+	if f.checked == nil {
+		f.checked = make(map[merge.Origin]bool)
+	}
+	f.checked[o], f.unchecked = true, nil
+}
+
+// noteHead notes a head of a snapshot that goes on from one of an own origin: what
+// is merged must not take what this node wrote for something that was removed.
+func (l *Link) noteHead(s *linkSpace, h OriginHead) {
+	head := l.local.Head(s.name, h.Origin)
+	if _, ok := l.chainer(); ok && head > 0 && h.Seq > head && !s.forks.checked[h.Origin] && l.mends(s.name, h.Origin) {
+		s.forks.unchecked = &h.Origin
+	}
+}
+
+// doubtful reports whether a snapshot that is complete has to wait, because it is
+// not known yet whether the peer has all that this node wrote.
+func (l *Link) doubtful(s *linkSpace, r *Ready) bool {
+	if o := s.forks.unchecked; o != nil && !l.mends(s.name, *o) {
+		s.forks.unchecked = nil
+	} else if o != nil && s.probe == nil {
+		l.search(s, merge.Dot{Origin: *o, Seq: l.local.Head(s.name, *o) + 1}, r)
+	}
+	return s.probing() || s.forks.unchecked != nil
 }
 
 // gaveUp ends a search that cannot be narrowed down further. Of an own origin

@@ -81,7 +81,7 @@ func (l *Link) compare(s *linkSpace, known []Known, r *Ready) {
 			continue
 		}
 		if head := l.local.Last(s.name, k.Dot.Origin); k.Dot.Seq > head.Seq {
-			l.outdated(s, k.Dot.Origin, r)
+			l.behind(s, k.Dot.Origin, head.Seq, r)
 		} else if own, ok := l.hashAt(s.name, k.Dot); ok && own != k.Hash && l.yields(k.Dot.Origin) {
 			l.search(s, k.Dot, r)
 		}
@@ -113,6 +113,16 @@ func (l *Link) meetsCopy(f *Hello, r *Ready) {
 	r.Err = &GoawayError{away, false}
 }
 
+// behind looks whether the peer, which has more of an own origin, has all that this
+// node wrote under it.
+func (l *Link) behind(s *linkSpace, o merge.Origin, head uint64, r *Ready) {
+	if _, ok := l.chainer(); !ok || head == 0 {
+		l.outdated(s, o, r)
+	} else if !s.forks.checked[o] && l.yields(o) {
+		l.search(s, merge.Dot{Origin: o, Seq: head + 1}, r)
+	}
+}
+
 // outdated notes that the peer has more of an origin than this node. Of a former
 // one that is nothing new.
 func (l *Link) outdated(s *linkSpace, o merge.Origin, r *Ready) {
@@ -136,7 +146,7 @@ func (l *Link) hashAt(space string, d merge.Dot) (Hash, bool) {
 
 // search begins to look for the last change before d that both have.
 func (l *Link) search(s *linkSpace, d merge.Dot, r *Ready) {
-	if s.probe == nil && l.Both(FeatureNeed) {
+	if _, ok := l.chainer(); s.probe == nil && (ok || l.Both(FeatureNeed)) {
 		s.probe = &probe{origin: d.Origin, hi: d.Seq, foreign: !l.mends(s.name, d.Origin)}
 		l.probeNext(s, r)
 	}
@@ -192,7 +202,7 @@ func (l *Link) tickProbe(s *linkSpace, r *Ready) {
 func (l *Link) ownRefused(s *linkSpace, e *RefusedError, r *Ready) {
 	head := l.local.Last(s.name, e.Dot.Origin)
 	if e.Dot.Origin == l.cfg.Origin && e.Dot.Seq > head.Seq {
-		l.outdated(s, e.Dot.Origin, r)
+		l.behind(s, e.Dot.Origin, head.Seq, r)
 		return
 	}
 	l.search(s, merge.Dot{Origin: e.Dot.Origin, Seq: min(e.Dot.Seq, head.Seq)}, r)
