@@ -142,6 +142,7 @@ func (l *Link) answered(s *linkSpace, c Chainer, known []Known, r *Ready) {
 			hi = min(hi, k.Dot.Seq)
 		}
 	}
+	p.question = 0
 	p.blind = lo == p.lo && hi == p.hi // neither side can tell
 	p.lo, p.hi, p.ticks = lo, max(hi, lo+1), 0
 	l.probeNext(s, r)
@@ -169,8 +170,10 @@ func (l *Link) probeChain(s *linkSpace, c Chainer, r *Ready) {
 	case p.blind || p.lo+1 < p.hi && len(dots) == 0:
 		l.gaveUp(s, r)
 	case p.lo+1 < p.hi:
-		s.forks.asked++
-		p.question = s.forks.asked
+		if p.question == 0 {
+			s.forks.asked++
+			p.question = s.forks.asked
+		}
 		r.Send = append(r.Send, &Ask{s.name, p.question, dots})
 	case p.foreign:
 		r.Send = append(r.Send, &Need{s.name, []Range{{p.origin, p.hi, p.hi}}})
