@@ -51,6 +51,7 @@ type Link struct {
 	proven      *Auth  // the credential last sent
 	accepted    bool   // and the peer has answered it
 	sendings    uint64 // snapshots ever sent or offered
+	rungs       Rungs
 }
 
 // A LinkConfig says who is speaking.
@@ -199,6 +200,7 @@ func (l *Link) Step(f Frame) (r Ready) {
 	case *Subscribed:
 		l.withSpace(f.Space, &r, func(s *linkSpace) {
 			s.answered, s.unheard = true, false
+			s.owed.changes = f.Changes
 			l.compare(s, f.Known, &r)
 		})
 	case *Changes:
@@ -206,6 +208,7 @@ func (l *Link) Step(f Frame) (r Ready) {
 	case *Ack:
 		l.withSpace(f.Space, &r, func(s *linkSpace) {
 			s.ack(f.Heads)
+			s.hears(f.Position)
 			l.meet(s, f.Position, &r)
 		})
 	case *Nack:
@@ -305,6 +308,7 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 func (l *Link) subscribe(s *linkSpace) Frame {
 	s.unheard = true
 	s.begin(l.cfg.window())
+	s.owed = arrears{}
 	v := l.local.Vector(s.name)
 	if s.doubt {
 		s.doubt, v = false, &merge.VersionVector{}
@@ -364,6 +368,7 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 		if len(r.Offer) == 0 {
 			l.grant(s, r)
 		}
+		s.hears(f.Position)
 		if r.Position = f.Position; len(r.Offer) == 0 {
 			l.meet(s, f.Position, r)
 		}
@@ -390,6 +395,9 @@ func (l *Link) stepChange(s *linkSpace, raw []byte, r *Ready) (foreign bool, err
 		r.Send = append(r.Send, newNack(s.name, refusal))
 	} else {
 		r.Offer = append(r.Offer, Offered{s.name, c})
+		if h.Dot.Seq > l.local.Head(s.name, h.Dot.Origin) {
+			l.noteFresh(s)
+		}
 	}
 	return foreign, nil
 }
@@ -416,6 +424,7 @@ func (l *Link) stepFrontier(f *Frontier, r *Ready) {
 		same := mine.Applied == f.Applied
 		if same {
 			s.acked.Merge(l.local.Vector(s.name))
+			s.owed.changes = 0
 			s.withdraw()
 			l.meet(s, f.Changes, r)
 		}

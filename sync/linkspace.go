@@ -46,6 +46,8 @@ type linkSpace struct {
 	// What the peer has sent since our last Subscribe, and may send.
 	taken, granted volume
 	audit          auditState
+	owed           arrears // what the peer has announced and not sent
+	brings         Rungs   // what the snapshot that comes counts as
 }
 
 const (
