@@ -166,6 +166,7 @@ type PeerSpace struct {
 	Missing uint64    // changes here that the peer has not acknowledged
 	Level   bool      // both have applied the same changes
 	Peer    *Frontier // what the peer last said, nil before it did
+	Revoked bool      // the peer does not let this node have the space
 }
 
 // Report returns the state of each space of the link, by name.
@@ -173,7 +174,7 @@ func (l *Link) Report() []PeerSpace {
 	out := make([]PeerSpace, 0, len(l.order))
 	for _, name := range l.order {
 		s := l.spaces[name]
-		p := PeerSpace{Name: name, Peer: s.peer}
+		p := PeerSpace{Name: name, Peer: s.peer, Revoked: s.revoked}
 		p.Level = s.peer != nil && s.peer.Applied == l.local.Summary(name).Applied
 		for d := range l.local.Vector(name).Heads() {
 			if !p.Level {
