@@ -46,6 +46,10 @@ func (l *Link) admitted() bool { return l.peer != nil && (!l.cfg.Guard || l.gran
 // guarded, proven it.
 func (l *Link) Admitted() bool { return l.admitted() }
 
+// Met reports whether the peer has said who it is, and proven it if this side asks
+// for that, and has answered if this side has shown a credential.
+func (l *Link) Met() bool { return l.admitted() && (l.proven == nil || l.met) }
+
 // early counts a frame that came before it was allowed, and ends the link when
 // there are too many.
 func (l *Link) early(r *Ready) {
@@ -115,6 +119,22 @@ func (l *Link) prove(r *Ready) {
 		return
 	}
 	l.proven, l.accepted = a, false
+}
+
+// stepWelcome takes the peer's answer to a hello or a credential. After another
+// credential the peer is asked again for what the one before did not cover.
+func (l *Link) stepWelcome(r *Ready) {
+	if l.peer == nil {
+		return
+	}
+	renewed := l.met && !l.accepted
+	l.met, l.accepted = true, true
+	for _, name := range l.order {
+		if s := l.spaces[name]; renewed && s.revoked {
+			s.revoked = false
+			r.Send = append(r.Send, l.subscribe(s))
+		}
+	}
 }
 
 // tickAuth ends a link whose peer has not proven who it is, or no longer.

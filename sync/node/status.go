@@ -23,6 +23,8 @@ type Status struct {
 	Problems []Problem     `json:"problems"`
 	// Stability is that of each space with changes, by name.
 	Stability []Stability `json:"stability,omitempty"`
+	// Rungs is how what came from peers came, since the node was opened.
+	Rungs Rungs `json:"rungs"`
 }
 
 // A SpaceStatus is the state of one space.
@@ -34,6 +36,9 @@ type SpaceStatus struct {
 	Unread      uint64 `json:"unread"`      // ops of types this node does not know
 	Quarantined int    `json:"quarantined"` // changes that were refused and are kept
 	Fingerprint string `json:"fingerprint"` // of the contents, hexadecimal
+	// Staged is how many parts of a snapshot have come, durably, that is not
+	// complete yet.
+	Staged int `json:"staged,omitempty"`
 }
 
 // A Stability says how much of a space every device that is waited for has
@@ -64,6 +69,8 @@ type PeerStatus struct {
 	// Place is the place in the queue of the peer, 0 for none.
 	Place  uint64       `json:"place,omitempty"`
 	Spaces []PeerSpaces `json:"spaces,omitempty"`
+	// Rungs is how what came over the connection came.
+	Rungs Rungs `json:"rungs,omitzero"`
 }
 
 // A PeerSpaces is the state of one space between this node and a peer.
@@ -88,9 +95,13 @@ func (n *Node) Status() Status {
 	n.mu.Lock()
 	failed := n.failed
 	renewals := slices.Clone(n.renewals)
+	refused := n.strangers.problems(time.Now())
 	n.mu.Unlock()
 
-	st := Status{Origin: n.Origin(), Name: n.cfg.Name, Spaces: []SpaceStatus{}, Peers: []PeerStatus{}, Problems: append([]Problem{}, renewals...)}
+	st := Status{
+		Origin: n.Origin(), Name: n.cfg.Name, Spaces: []SpaceStatus{}, Peers: []PeerStatus{}, Problems: append([]Problem{}, renewals...),
+		Rungs: n.allRungs(),
+	}
 	if failed != nil {
 		st.Problems = append(st.Problems, storeProblem(failed))
 	}
@@ -109,6 +120,7 @@ func (n *Node) Status() Status {
 			Action: "none: start it again when it has ended",
 		})
 	}
+	st.Problems = append(st.Problems, refused...)
 	for _, s := range spaces {
 		s.addStatus(&st)
 		s.addStability(&st)
@@ -150,12 +162,13 @@ func (s *Space) addStatus(st *Status) {
 	defer s.mu.RUnlock()
 	sum := s.core.Summary()
 	waiting, missing := s.core.Waiting()
-	if sum.Changes == 0 && waiting == 0 && len(s.refused) == 0 && len(s.held) == 0 && len(s.splits) == 0 {
+	staged := s.intake.staged()
+	if sum.Changes == 0 && waiting == 0 && staged == 0 && len(s.refused) == 0 && len(s.held) == 0 && len(s.splits) == 0 {
 		return
 	}
 	st.Spaces = append(st.Spaces, SpaceStatus{
 		Name: s.name, Changes: sum.Changes, Origins: s.core.Vector().Len(), Waiting: waiting,
-		Unread: sum.Unread, Quarantined: len(s.held), Fingerprint: sum.Cells.String(),
+		Unread: sum.Unread, Quarantined: len(s.held), Fingerprint: sum.Cells.String(), Staged: staged,
 	})
 	if waiting > 0 {
 		st.Problems = append(st.Problems, Problem{
@@ -263,7 +276,10 @@ func (l *peerLink) addStatus(ps *PeerStatus) []Problem {
 	if hello == nil {
 		return problems
 	}
-	ps.State, ps.Name, ps.Origin = "connected", hello.Name, hello.Origin.String()
+	if ps.Name, ps.Origin = hello.Name, hello.Origin.String(); l.core.Met() {
+		ps.State = "connected"
+	}
+	ps.Rungs = Rungs(l.core.Rungs())
 	for _, s := range l.core.Report() {
 		ps.Spaces = append(ps.Spaces, PeerSpaces{s.Name, s.Missing, s.Level})
 		if s.Forked {
@@ -271,6 +287,13 @@ func (l *peerLink) addStatus(ps *PeerStatus) []Problem {
 				Code: "chains_differ", Space: s.Name, Peer: l.peer.address,
 				Cause:  "the peer holds other changes under the same numbers: an origin has forked, and which one is being looked for",
 				Action: "none, unless it lasts: then the log of one of the two no longer holds where it forked; keep both data directories, and start one of them from an empty one",
+			})
+		}
+		if s.Revoked {
+			problems = append(problems, Problem{
+				Code: "space_forbidden", Space: s.Name, Peer: ps.Address,
+				Cause:  "the credential of this device does not cover the space at the peer",
+				Action: "give this device a credential that does; all other spaces flow, and nothing of this one is lost",
 			})
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/jsonvalue"
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/objects"
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/peers"
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/tokens"
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/merge"
@@ -42,6 +43,12 @@ type device struct {
 
 func serve(t *testing.T, cfg node.Config) *device {
 	t.Helper()
+	return serveGuarded(t, cfg, nil)
+}
+
+// serveGuarded serves a device that asks for the tokens in a book.
+func serveGuarded(t *testing.T, cfg node.Config, book *tokens.Book) *device {
+	t.Helper()
 	if cfg.Store == nil {
 		cfg.Store = memstore.New()
 	}
@@ -59,7 +66,7 @@ func serve(t *testing.T, cfg node.Config) *device {
 	}
 	stopped, stop := context.WithCancel(context.Background())
 	srv := httptest.NewUnstartedServer(api.Handler(api.Config{
-		Node: n, Peers: p, Stop: stopped, Hosts: []string{"hub.example"}, About: v1.Status{Version: "test", Dir: dir},
+		Node: n, Peers: p, Stop: stopped, Tokens: book, Hosts: []string{"hub.example"}, About: v1.Status{Version: "test", Dir: dir},
 		Accept: func(w http.ResponseWriter, r *http.Request) (wire.Conn, error) {
 			return ws.Accept(w, r, ws.AcceptOptions{})
 		},
@@ -288,7 +295,7 @@ func TestPeersSyncOverTheAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if p, err := a.api.AddPeer(t.Context(), b.url); err != nil || p.URL != "ws"+b.url[4:]+"/v1/sync" {
+	if p, err := a.api.AddPeer(t.Context(), v1.NewPeer{URL: b.url}); err != nil || p.URL != "ws"+b.url[4:]+"/v1/sync" {
 		t.Fatalf("AddPeer = %+v, %v", p, err)
 	}
 	for ev, err := range w.Events(t.Context()) {
@@ -311,7 +318,7 @@ func TestPeersSyncOverTheAPI(t *testing.T) {
 
 func TestStatusNamesAPeerThatRefuses(t *testing.T) {
 	d := serve(t, node.Config{})
-	if _, err := d.api.AddPeer(t.Context(), d.url); err != nil {
+	if _, err := d.api.AddPeer(t.Context(), v1.NewPeer{URL: d.url}); err != nil {
 		t.Fatal(err)
 	}
 	for {

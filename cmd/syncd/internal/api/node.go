@@ -1,12 +1,17 @@
 package api
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
 	"github.com/joinery-crdt/joinery/sync/node"
+	"github.com/joinery-crdt/joinery/sync/wire"
 )
 
 // live says that the process answers.
@@ -28,9 +33,18 @@ func (s *server) ready(w http.ResponseWriter, _ *http.Request) error {
 func (s *server) status(w http.ResponseWriter, _ *http.Request) error {
 	st := s.About
 	st.Status = s.Node.Status()
+	st.Problems = append(st.Problems, s.Peers.Problems()...)
+	if s.Tokens != nil {
+		st.Problems = append(st.Problems, s.Tokens.Problems()...)
+	}
 	for _, p := range s.Peers.List() {
 		if p.State == v1.PeerRefused {
-			addCommands(st.Problems, p.URL)
+			addCommands(st.Problems, p)
+		}
+	}
+	for i := range st.Problems {
+		if p := &st.Problems[i]; p.Code == "credential_refused" {
+			p.Action += "\n  make one on this device with: syncd token issue NAME"
 		}
 	}
 	return reply(w, http.StatusOK, st)
@@ -38,17 +52,32 @@ func (s *server) status(w http.ResponseWriter, _ *http.Request) error {
 
 // addCommands says with which commands to act on a peer at which trying again
 // cannot help.
-func addCommands(problems []node.Problem, url string) {
+func addCommands(problems []node.Problem, peer v1.Peer) {
 	for i := range problems {
-		if p := &problems[i]; p.Peer == url {
-			p.Action += fmt.Sprintf("\n  try again with: syncd peers add %s\n  take it off with: syncd peers remove %[1]s", url)
+		p := &problems[i]
+		if p.Peer != peer.URL {
+			continue
 		}
+		switch {
+		case p.Code == "needs_auth" && peer.TokenFile != "":
+			p.Action += fmt.Sprintf("\n  put another token into %s: it is read again by itself", peer.TokenFile)
+		case p.Code == "needs_auth":
+			p.Action += fmt.Sprintf("\n  make a token on that device with: syncd token issue NAME\n  show it with: syncd peers add %s --token-file FILE", peer.URL)
+		default:
+			p.Action += fmt.Sprintf("\n  try again with: syncd peers add %s", peer.URL)
+		}
+		p.Action += fmt.Sprintf("\n  take it off with: syncd peers remove %s", peer.URL)
 	}
 }
 
 // spaces lists the spaces that hold something.
-func (s *server) spaces(w http.ResponseWriter, _ *http.Request) error {
-	return reply(w, http.StatusOK, v1.Spaces{Spaces: s.Node.Status().Spaces})
+func (s *server) spaces(w http.ResponseWriter, r *http.Request) error {
+	e, err := s.bearer(r)
+	if err != nil {
+		return err
+	}
+	hidden := func(sp node.SpaceStatus) bool { return e.May(sp.Name) == crdtsync.AccessNone }
+	return reply(w, http.StatusOK, v1.Spaces{Spaces: slices.DeleteFunc(s.Node.Status().Spaces, hidden)})
 }
 
 func (s *server) peers(w http.ResponseWriter, _ *http.Request) error {
@@ -60,7 +89,7 @@ func (s *server) addPeer(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
-	p, err := s.Peers.Add(body.URL)
+	p, err := s.Peers.Add(body)
 	if err != nil {
 		return err
 	}
@@ -114,10 +143,28 @@ func (s *server) export(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// admit returns a drop file, if the token of the request allows to write the space
+// that it is of.
+func (s *server) admit(r *http.Request, body io.Reader) (io.Reader, error) {
+	if s.Tokens == nil {
+		return body, nil
+	}
+	var begun bytes.Buffer
+	file, err := wire.NewFileReader(io.TeeReader(body, &begun))
+	if err != nil {
+		return nil, err
+	}
+	return io.MultiReader(&begun, body), s.mayUse(r, file.Header().Space)
+}
+
 // importFile applies a drop file and answers with what became of its changes.
 func (s *server) importFile(w http.ResponseWriter, r *http.Request) error {
 	rc := http.NewResponseController(w)
-	report, err := s.Node.Import(r.Context(), patientReader{http.MaxBytesReader(w, r.Body, v1.MaxImport), rc})
+	file, err := s.admit(r, patientReader{http.MaxBytesReader(w, r.Body, v1.MaxImport), rc})
+	if err != nil {
+		return err
+	}
+	report, err := s.Node.Import(r.Context(), file)
 	var p *v1.Problem
 	switch {
 	case err != nil:

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,25 +62,38 @@ func (a *app) listPeers(cmd *cobra.Command, _ []string) error {
 
 func (a *app) addPeer() *cobra.Command {
 	var wait time.Duration
+	var tokenFile string
 	cmd := &cobra.Command{
 		Use:   "add ADDRESS",
 		Short: "Connect to another device, now and after restarts",
 		Long: `Add takes the address that the other device's serve prints. The peer is remembered
-even if it cannot be reached now; with --wait, not being connected in time is exit code 3.`,
-		Example: "  syncd peers add http://127.0.0.1:7441",
-		Args:    cobra.ExactArgs(1),
+even if it cannot be reached now; with --wait, not being connected in time is exit code 3.
+
+A device that asks for tokens is shown the one in the file: make it there with
+syncd token issue. The file is read again whenever it changes. Adding a peer anew
+changes its file.`,
+		Example: `  syncd peers add http://127.0.0.1:7441
+  syncd peers add https://hub.example:7440 --token-file laptop.token`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
 				return err
 			}
-			p, err := c.AddPeer(cmd.Context(), args[0])
+			peer := v1.NewPeer{URL: args[0]}
+			if tokenFile != "" {
+				if peer.TokenFile, err = filepath.Abs(tokenFile); err != nil {
+					return err
+				}
+			}
+			p, err := c.AddPeer(cmd.Context(), peer)
 			if err != nil {
 				return err
 			}
 			return a.reportPeer(cmd, c, p, wait)
 		},
 	}
+	cmd.Flags().StringVar(&tokenFile, "token-file", "", "`file` with the token to show to the other device")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "wait this `long` for the connection")
 	return cmd
 }
@@ -96,7 +111,7 @@ func (a *app) reportPeer(cmd *cobra.Command, c *client.Client, p v1.Peer, wait t
 		return err
 	}
 	if p.State == v1.PeerRefused {
-		return exit.With(exit.Refused, fmt.Errorf("%s: %s\n  trying again cannot help; take it off with: syncd peers remove %[1]s", p.URL, p.Error))
+		return exit.With(exit.Refused, fmt.Errorf("%s: %s\n  %s\n  take it off with: syncd peers remove %[1]s", p.URL, p.Error, refusedAdvice(p)))
 	}
 	if wait > 0 && p.State != v1.PeerConnected {
 		return exit.With(exit.Unreachable, fmt.Errorf("%s did not connect in %v: %s\n  it is remembered and tried again; see: syncd status", p.URL, wait, p.Error))
@@ -110,6 +125,14 @@ func (a *app) reportPeer(cmd *cobra.Command, c *client.Client, p v1.Peer, wait t
 		_, err = fmt.Fprintf(out, "added %s, which is not connected yet: %s\nit is tried again until it answers; see: syncd status\n", p.URL, p.Error)
 	}
 	return err
+}
+
+// refusedAdvice says what helps with a peer that does not want the link.
+func refusedAdvice(p v1.Peer) string {
+	if strings.Contains(p.Error, "needs_auth") {
+		return fmt.Sprintf("make a token on that device with: syncd token issue NAME\n  show it with: syncd peers add %s --token-file FILE", p.URL)
+	}
+	return "trying again cannot help; what does, says: syncd status"
 }
 
 // awaitPeer returns the peer when it is connected, or has an error if that is

@@ -3,11 +3,13 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/datadir"
 )
@@ -29,12 +31,32 @@ type Config struct {
 	// Peers are connected to while this daemon runs, besides those added
 	// through the API.
 	Peers []string
-	// AllowRemote permits an address that other machines reach. They can then
-	// read and write everything: there is no authentication.
+	// PeerToken is a file with the token to show to Peers, empty for none.
+	PeerToken string
+	// Tokens is the list of tokens of which everybody has to show one. If it is
+	// empty, it is the one in Dir, if there is one.
+	Tokens string
+	// TLSCert and TLSKey are files with the certificate and the key under which the
+	// daemon listens, in PEM, empty for listening without TLS.
+	TLSCert, TLSKey string
+	// TLSCA is a file with certificates of authorities, in PEM, that sign those of
+	// peers, besides those that the system trusts.
+	TLSCA string
+	// AllowRemote permits an address that other machines reach, without tokens.
+	// They can then read and write everything.
 	AllowRemote bool
 	// Hosts are names under which clients may address the daemon, besides IP
 	// addresses and localhost.
-	Hosts   []string
+	Hosts []string
+	// Heartbeat, AuditEvery and TruncateEvery are how often links repeat their
+	// state, cells are compared with a peer's, and logs are truncated; 0 is for
+	// what [node.Config] says of each.
+	Heartbeat, AuditEvery, TruncateEvery time.Duration
+	// Lease is how long a device that is away is waited for, 0 for what
+	// [node.Config] says.
+	Lease time.Duration
+	// Tree pushes changes along a tree of the connections.
+	Tree    bool
 	Version string
 	// Logger receives what happens, nil for nowhere.
 	Logger *slog.Logger
@@ -48,6 +70,8 @@ var (
 	ErrListen = errors.New("daemon: unusable address")
 	// ErrExposed: the address is one that other machines reach.
 	ErrExposed = errors.New("daemon: no authentication")
+	// ErrTLS: a certificate or a key cannot be used.
+	ErrTLS = errors.New("daemon: unusable certificate")
 )
 
 // A ListenError reports an address that the daemon does not listen on.
@@ -65,7 +89,7 @@ func (e *ListenError) Error() string {
 // Is makes a ListenError match its kind.
 func (e *ListenError) Is(target error) bool { return target == e.Kind }
 
-// checkListen wants host:port, and a loopback host unless others are allowed.
+// checkListen wants host:port, and a loopback host unless others may connect.
 func checkListen(address string, allowRemote bool) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -74,8 +98,16 @@ func checkListen(address string, allowRemote bool) error {
 	if allowRemote || isLoopback(host) {
 		return nil
 	}
-	return &ListenError{address, ErrExposed, "other machines could connect, and there is no authentication and no encryption yet; " +
-		"use 127.0.0.1 with a tunnel (ssh -L, WireGuard), or, on a network where you trust everyone, add --insecure-no-auth"}
+	return &ListenError{address, ErrExposed, "other machines could connect and read and write everything; " +
+		"make a token for each device that may, with: syncd token issue NAME (and the same --dir)" +
+		"\n  (on a network where you trust everyone, add --insecure-no-auth instead)"}
+}
+
+// IsLocal reports whether only this machine can connect to a daemon that listens
+// on the address, which may be empty for the default.
+func IsLocal(address string) bool {
+	host, _, err := net.SplitHostPort(cmp.Or(address, DefaultListen))
+	return err == nil && isLoopback(host)
 }
 
 func isLoopback(host string) bool {
