@@ -14,12 +14,15 @@ const (
 	FeatureExplain = "explain" // questions about a change are answered: EXPLAIN
 	// FeatureSnapshot: what the log no longer holds is sent as cells.
 	FeatureSnapshot = "snapshot"
+	// FeatureStream: an audit that expects a difference says where, and is
+	// answered with symbols until told to stop.
+	FeatureStream = "stream"
 )
 
 // Features returns the features of this package, ascending, in a slice of the
 // caller's own.
 func Features() []string {
-	return []string{FeatureCredit, FeatureExplain, FeatureNeed, FeatureSnapshot}
+	return []string{FeatureCredit, FeatureExplain, FeatureNeed, FeatureSnapshot, FeatureStream}
 }
 
 // Limits of a Hello.
