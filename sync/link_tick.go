@@ -31,7 +31,7 @@ func (l *Link) tickSpace(s *linkSpace, r *Ready) {
 	}
 	mine := l.local.Summary(s.name)
 	level := s.peer != nil && s.peer.Applied == mine.Applied
-	if !level || mine != s.told || s.repeat {
+	if !level || mine != s.told || s.repeat || s.differs(mine) {
 		s.told, s.repeat = mine, false
 		r.Send = append(r.Send, &Frontier{s.name, mine.Applied, mine.Cells, mine.Changes, mine.Unread})
 	}
