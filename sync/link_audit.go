@@ -14,7 +14,8 @@ const (
 	maxRepair      = 64 << 10 // bytes of cells in a frame, or one cell
 	maxRepairCells = 1024
 	firstSymbols   = 16   // that answer an Audit
-	askSymbols     = 2048 // first asked for
+	fewSymbols     = 256  // streamed at most, without another question, if some ranges are equal
+	askSymbols     = 2048 // or if none is, and first asked for
 	maxSymbols     = 1 << 16
 	maxSums        = 64 << 10 // bytes of a search, then what it has not ruled out is exchanged
 	auditPatience  = 3        // ticks without an answer before a question is repeated
@@ -86,24 +87,26 @@ const (
 
 // comparison is what this side asks of the peer.
 type comparison struct {
-	phase  auditPhase
-	asked  bool
-	due    bool // to scan, once both are level
-	wait   int  // ticks before that
-	delays int  // scans that came too late
-	scan   *Scan
-	key    recon.Key
-	keyed  *recon.Keyed
-	sketch *recon.Sketch
-	dec    *recon.Decoder
-	search *recon.Search
-	round  uint64 // of sums
-	end    int    // of symbols asked for
-	last   Frame  // of cells
-	wanted []byte
-	result AuditResult
-	idle   int
-	tries  int
+	phase   auditPhase
+	asked   bool
+	due     bool // to scan, once both are level
+	wait    int  // ticks before that
+	delays  int  // scans that came too late
+	scan    *Scan
+	first   []byte // of CompareExpected, nil if no difference was expected
+	streams bool   // both know streams
+	key     recon.Key
+	keyed   *recon.Keyed
+	sketch  *recon.Sketch
+	dec     *recon.Decoder
+	search  *recon.Search
+	round   uint64 // of sums
+	end     int    // of symbols asked for
+	last    Frame  // of cells
+	wanted  []byte
+	result  AuditResult
+	idle    int
+	tries   int
 }
 
 // auditState is a link's state of comparing the cells of one space.
@@ -150,10 +153,11 @@ func (l *Link) scanWhenLevel(s *linkSpace, mine Summary, r *Ready) {
 	}
 }
 
-// endAudit ends the comparison of this side.
+// endAudit ends the comparison of this side. The next heartbeat of the peer says
+// whether there is need of another.
 func (s *linkSpace) endAudit(r *Ready, res AuditResult) {
 	c := s.audit.asking
-	s.audit.asking = nil
+	s.audit.asking, s.audit.pause = nil, max(s.audit.pause, 1)
 	res.Space, res.Asked = s.name, c.asked
 	res.Compared, res.Control = c.result.Compared, c.result.Control
 	r.Audited = append(r.Audited, res)
@@ -217,6 +221,9 @@ func (s *linkSpace) question() Frame {
 	c := s.audit.asking
 	switch c.phase {
 	case phaseRoot:
+		if c.first != nil {
+			return &Compare{s.name, CompareExpected, c.first}
+		}
 		return &Audit{s.name, c.scan.digest()}
 	case phaseSymbols:
 		return c.askSymbols(s.name)
@@ -251,6 +258,7 @@ func (l *Link) Scanned(space string, scan *Scan, err error) (r Ready) {
 				s.endAudit(&r, AuditResult{Err: ErrUnread})
 			default:
 				c.phase, c.scan = phaseRoot, scan
+				l.expect(s)
 				s.ask(&r)
 			}
 		}
@@ -289,7 +297,11 @@ func (c *comparison) delay() {
 // late, or will be repeated.
 func (l *Link) stepCompare(f *Compare, r *Ready) {
 	l.withShared(f.Space, r, func(s *linkSpace) {
-		if f.What == CompareAskSymbols || f.What == CompareAskSums {
+		switch f.What {
+		case CompareExpected:
+			l.stepExpected(s, f, r)
+			return
+		case CompareAskSymbols, CompareAskSums:
 			s.serve(f, r)
 			return
 		}
@@ -301,6 +313,8 @@ func (l *Link) stepCompare(f *Compare, r *Ready) {
 		switch {
 		case f.What == CompareDiffer && c.phase == phaseRoot:
 			c.begin(f.Body)
+		case f.What == CompareStream && c.phase == phaseRoot:
+			before = c.beginStream(f.Body)
 		case f.What == CompareSymbols && c.phase == phaseSymbols:
 			c.takeSymbols(f.Body)
 		case f.What == CompareSums && c.phase == phaseSums:
