@@ -14,12 +14,14 @@ const (
 	FeatureExplain = "explain" // questions about a change are answered: EXPLAIN
 	// FeatureSnapshot: what the log no longer holds is sent as cells.
 	FeatureSnapshot = "snapshot"
+	// FeatureNames: cells of a snapshot may be named by ops: SNAPSHOT-NAMED.
+	FeatureNames = "names"
 )
 
 // Features returns the features of this package, ascending, in a slice of the
 // caller's own.
 func Features() []string {
-	return []string{FeatureCredit, FeatureExplain, FeatureNeed, FeatureSnapshot}
+	return []string{FeatureCredit, FeatureExplain, FeatureNames, FeatureNeed, FeatureSnapshot}
 }
 
 // Limits of a Hello.

@@ -67,6 +67,7 @@ type Knobs struct {
 	Lossy       bool  // frames go on being lost after healing
 	Busy        bool  // nodes go on writing after healing
 	Tree        bool  // links are pruned to a tree
+	Nameless    bool  // node 0 does not know names of cells
 
 	Keys, Elements int // sizes of the pools that the workload draws from
 	MaxOps         int // of one transaction
@@ -89,12 +90,18 @@ func drawKnobs(r *rand.Rand) Knobs {
 	}
 	k.Kinds[r.IntN(len(k.Kinds))] += 3
 	maybe(r, 3, func() { k.Tree = true })
-	maybe(r, 3, func() { k.Truncate = 1 + r.IntN(15) })
+	maybe(r, 3, func() { k.Truncate = 1 + r.IntN(40) })
 	// A fork shows in the log, and in heads only while they are equally long. Trees
 	// are pruned where changes flow, not snapshots.
 	if k.Rollback > 0 || k.Tree {
 		k.Truncate = 0
 	}
+	// What a node has taken in a snapshot, and not in its log, it cannot pass on while
+	// it holds ops that it cannot read: it must not be the last that has it.
+	if k.Truncate > 0 && k.Retire+k.Restore+k.Clone > 0 {
+		k.Older = false
+	}
+	maybe(r, 4, func() { k.Nameless = true })
 	return k
 }
 
@@ -149,7 +156,7 @@ func (k Knobs) String() string {
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"late join", k.Late}, {"older node", k.Older}, {"large values", k.Large}, {"loss goes on", k.Lossy}, {"writes go on", k.Busy}, {"tree", k.Tree}} {
+	}{{"late join", k.Late}, {"older node", k.Older}, {"large values", k.Large}, {"loss goes on", k.Lossy}, {"writes go on", k.Busy}, {"tree", k.Tree}, {"nameless node", k.Nameless}} {
 		if f.on {
 			b.WriteString(", " + f.name)
 		}
