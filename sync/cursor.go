@@ -59,9 +59,13 @@ func (l *Link) announce(s *linkSpace) Frame {
 	if !l.worthResuming(s.name, at) {
 		return l.subscribe(s)
 	}
+	mark, known := l.mark(s.name, at, l.peer.Origin)
+	if !known {
+		return l.subscribe(s)
+	}
 	s.begin(l.cfg.window())
 	s.owed = arrears{resumed: true}
-	return &Resume{s.name, c, l.mark(s.name, at, l.peer.Origin)}
+	return &Resume{s.name, c, mark}
 }
 
 // Bytes that a change and an origin in a vector take, roughly.
@@ -92,17 +96,26 @@ func (l *Link) Shares(space string) bool {
 	return ok && s.out != nil && l.admitted() && l.access(space) != AccessNone
 }
 
-// mark returns the mark of an origin at a cut.
-func (l *Link) mark(space string, at *merge.VersionVector, o merge.Origin) uint32 {
+// mark returns the mark of an origin at a cut, and false if the log no longer
+// holds the change that it is of.
+func (l *Link) mark(space string, at *merge.VersionVector, o merge.Origin) (mark uint32, known bool) {
 	d := merge.Dot{Origin: o, Seq: at.Get(o)}
 	if d.Seq == 0 {
-		return 0
+		return 0, true
 	}
 	h, ok := l.hashAt(space, d)
 	if !ok {
-		return 0
+		return 0, false
 	}
-	return binary.BigEndian.Uint32(h[:])
+	return binary.BigEndian.Uint32(h[:]), true
+}
+
+// marked reports whether the peer means the same changes of this node by a cut
+// as it has. A mark that cannot be told any more is let pass: the vector that
+// would be asked for instead says no more.
+func (l *Link) marked(space string, at *merge.VersionVector, mark uint32) bool {
+	own, known := l.mark(space, at, l.cfg.Origin)
+	return own == mark || !known
 }
 
 // stepResume answers from the cut, or asks for the vector.
@@ -112,7 +125,7 @@ func (l *Link) stepResume(f *Resume, r *Ready) {
 	}
 	l.withSpace(f.Space, r, func(s *linkSpace) {
 		s.revoked = false
-		if at := l.cut(s.name, f.Cursor); at != nil && f.Mark == l.mark(s.name, at, l.cfg.Origin) {
+		if at := l.cut(s.name, f.Cursor); at != nil && l.marked(s.name, at, f.Mark) {
 			l.answer(s, at, l.knownAbove(s.name, at), r)
 			return
 		}

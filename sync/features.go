@@ -20,12 +20,14 @@ const (
 	// FeatureStream: an audit that expects a difference says where, and is
 	// answered with symbols until told to stop.
 	FeatureStream = "stream"
+	// FeatureNames: cells of a snapshot may be named by ops: SNAPSHOT-NAMED.
+	FeatureNames = "names"
 )
 
 // Features returns the features of this package, ascending, in a slice of the
 // caller's own.
 func Features() []string {
-	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureNeed, FeatureSnapshot, FeatureStream}
+	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureNames, FeatureNeed, FeatureSnapshot, FeatureStream}
 }
 
 // Limits of a Hello.
