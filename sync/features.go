@@ -17,12 +17,15 @@ const (
 	// FeatureForks: forks of any origin are found and told: CHAINS, HEADS, ASK and
 	// FORKED.
 	FeatureForks = "forks"
+	// FeatureStream: an audit that expects a difference says where, and is
+	// answered with symbols until told to stop.
+	FeatureStream = "stream"
 )
 
 // Features returns the features of this package, ascending, in a slice of the
 // caller's own.
 func Features() []string {
-	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureNeed, FeatureSnapshot}
+	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureNeed, FeatureSnapshot, FeatureStream}
 }
 
 // Limits of a Hello.

@@ -14,7 +14,8 @@ const (
 	maxRepair      = 64 << 10 // bytes of cells in a frame, or one cell
 	maxRepairCells = 1024
 	firstSymbols   = 16   // that answer an Audit
-	askSymbols     = 2048 // first asked for
+	fewSymbols     = 256  // streamed at most, without another question, if some ranges are equal
+	askSymbols     = 2048 // or if none is, and first asked for
 	maxSymbols     = 1 << 16
 	maxSums        = 64 << 10 // bytes of a search, then what it has not ruled out is exchanged
 	auditPatience  = 3        // ticks without an answer before a question is repeated
@@ -92,6 +93,7 @@ type comparison struct {
 	wait   int  // ticks before that
 	delays int  // scans that came too late
 	scan   *Scan
+	first  []byte // of CompareExpected, nil if no difference was expected
 	key    recon.Key
 	keyed  *recon.Keyed
 	sketch *recon.Sketch
@@ -217,6 +219,9 @@ func (s *linkSpace) question() Frame {
 	c := s.audit.asking
 	switch c.phase {
 	case phaseRoot:
+		if c.first != nil {
+			return &Compare{s.name, CompareExpected, c.first}
+		}
 		return &Audit{s.name, c.scan.digest()}
 	case phaseSymbols:
 		return c.askSymbols(s.name)
@@ -251,6 +256,7 @@ func (l *Link) Scanned(space string, scan *Scan, err error) (r Ready) {
 				s.endAudit(&r, AuditResult{Err: ErrUnread})
 			default:
 				c.phase, c.scan = phaseRoot, scan
+				l.expect(s)
 				s.ask(&r)
 			}
 		}
@@ -289,7 +295,11 @@ func (c *comparison) delay() {
 // late, or will be repeated.
 func (l *Link) stepCompare(f *Compare, r *Ready) {
 	l.withShared(f.Space, r, func(s *linkSpace) {
-		if f.What == CompareAskSymbols || f.What == CompareAskSums {
+		switch f.What {
+		case CompareExpected:
+			l.stepExpected(s, f, r)
+			return
+		case CompareAskSymbols, CompareAskSums:
 			s.serve(f, r)
 			return
 		}
@@ -301,6 +311,8 @@ func (l *Link) stepCompare(f *Compare, r *Ready) {
 		switch {
 		case f.What == CompareDiffer && c.phase == phaseRoot:
 			c.begin(f.Body)
+		case f.What == CompareStream && c.phase == phaseRoot:
+			before = c.beginStream(f.Body)
 		case f.What == CompareSymbols && c.phase == phaseSymbols:
 			c.takeSymbols(f.Body)
 		case f.What == CompareSums && c.phase == phaseSums:

@@ -26,16 +26,20 @@ func (c *comparison) progress() progress {
 }
 
 // begin takes the answer to an Audit: sums of a few ranges and a few symbols.
-// Differences in few of the ranges are searched, others decoded.
+// Differences in few of the ranges are searched, others decoded. When the peer
+// could choose between the two, it has chosen to search.
 func (c *comparison) begin(body []byte) {
 	r := varint.NewReader("sync: cells that differ", body)
-	copy(c.key[:], r.Fixed(len(c.key)))
+	var key recon.Key
+	copy(key[:], r.Fixed(len(key)))
 	ranges, sums := r.Bytes(), r.Bytes()
 	symbols := r.Fixed(r.Len())
-	if r.Done() != nil {
+	if r.Done() != nil || c.first != nil && key != c.key {
 		return
 	}
-	c.keyed = c.scan.index.Under(c.key)
+	if c.first == nil {
+		c.key, c.keyed = key, c.scan.index.Under(key)
+	}
 	c.search = recon.NewSearch(c.keyed)
 	differ, of, err := c.search.Begin(ranges, sums)
 	c.sketch = recon.NewSketch(c.key, recon.Bits64, 0)
@@ -45,7 +49,7 @@ func (c *comparison) begin(body []byte) {
 	switch {
 	case c.dec.Done():
 		c.foundItems()
-	case err == nil && 4*differ <= of || broken != nil || c.scan.Len() == 0:
+	case err == nil && (4*differ <= of || c.first != nil) || broken != nil || c.scan.Len() == 0:
 		c.searchOn()
 	default:
 		c.phase, c.end = phaseSymbols, askSymbols
@@ -57,28 +61,35 @@ func (c *comparison) askSymbols(space string) Frame {
 	return &Compare{space, CompareAskSymbols, appendUvarints(nil, uint64(c.dec.Len()), uint64(c.end))}
 }
 
-// takeSymbols takes symbols if they are the next ones. When there are as many as
-// were asked for, more are, up to about as many as there are cells; then ranges are
-// compared instead.
+// takeSymbols takes symbols if they are the next ones.
 func (c *comparison) takeSymbols(body []byte) {
 	r := varint.NewReader("sync: symbols", body)
 	from := r.Uvarint()
 	symbols := r.Fixed(r.Len())
-	if r.Done() != nil || from != uint64(c.dec.Len()) {
-		return
+	if r.Done() == nil && from == uint64(c.dec.Len()) {
+		c.addSymbols(symbols)
 	}
+}
+
+// addSymbols decodes further symbols. When there are as many as were asked for,
+// more are, until that no longer pays; then ranges are compared instead.
+func (c *comparison) addSymbols(symbols []byte) {
 	err := c.dec.Add(c.sketch, symbols)
 	switch {
 	case c.dec.Done():
 		c.foundItems()
 	case err != nil || len(symbols) == 0:
 		c.searchOn()
-	case c.dec.Len() >= c.end && c.end >= min(maxSymbols, max(askSymbols, c.scan.Len()/2)):
+	case c.dec.Len() >= c.end && c.end >= c.worthwhile():
 		c.searchOn()
 	case c.dec.Len() >= c.end:
-		c.end = min(2*c.end, maxSymbols)
+		c.end = min(max(2*c.end, askSymbols), maxSymbols)
 	}
 }
+
+// worthwhile returns how many symbols to decode at most: about as many as there
+// are cells.
+func (c *comparison) worthwhile() int { return min(maxSymbols, max(askSymbols, c.scan.Len()/2)) }
 
 // searchOn asks the next question about ranges. When there is none, or it has
 // cost too much, what is not ruled out is what differs.

@@ -13,7 +13,7 @@ import (
 // serving is what this side answers a peer that compares: from one scan, so that
 // answers fit each other, and with no other memory of what was asked.
 type serving struct {
-	digest  Digest // of the peer
+	asked   []byte // the peer's digest, and the rest of a CompareExpected
 	scan    *Scan  // nil until the driver has made it
 	key     recon.Key
 	keyed   *recon.Keyed // nil until cells turn out to differ
@@ -22,30 +22,34 @@ type serving struct {
 	idle    int // ticks
 }
 
-// stepAudit lets the driver read the cells, unless that was done just before.
+func (v *serving) digest() Digest { return Digest(v.asked[:len(Digest{})]) }
+
 func (l *Link) stepAudit(f *Audit, r *Ready) {
-	l.withShared(f.Space, r, func(s *linkSpace) {
-		v := s.audit.serving
-		switch {
-		case v == nil || v.scan != nil && v.digest != f.Digest:
-			if s.audit.scans++; s.audit.scans > maxScans {
-				return // it will be asked again
-			}
-			s.audit.serving, s.audit.news = &serving{digest: f.Digest}, false
-			r.Scan = append(r.Scan, s.name)
-		case v.scan != nil:
-			l.answerAudit(s, r)
-		default:
-			v.digest = f.Digest
+	l.withShared(f.Space, r, func(s *linkSpace) { l.audited(s, f.Digest[:], r) })
+}
+
+// audited lets the driver read the cells, unless that was done just before.
+func (l *Link) audited(s *linkSpace, asked []byte, r *Ready) {
+	v := s.audit.serving
+	switch {
+	case v == nil || v.scan != nil && !bytes.Equal(v.asked, asked):
+		if s.audit.scans++; s.audit.scans > maxScans {
+			return // it will be asked again
 		}
-	})
+		s.audit.serving, s.audit.news = &serving{asked: asked}, false
+		r.Scan = append(r.Scan, s.name)
+	case v.scan != nil:
+		l.answerAudit(s, r)
+	default:
+		v.asked = asked
+	}
 }
 
 func (l *Link) answerAudit(s *linkSpace, r *Ready) {
 	v, mine := s.audit.serving, l.local.Summary(s.name)
 	v.idle = 0
 	switch {
-	case v.scan.digest() == v.digest:
+	case v.scan.digest() == v.digest():
 		r.Send = append(r.Send, &Audited{s.name, AuditEqual})
 		s.audit.serving = nil
 	case mine.Unread > 0:
@@ -53,26 +57,35 @@ func (l *Link) answerAudit(s *linkSpace, r *Ready) {
 	case s.peer == nil || s.peer.Applied != mine.Applied || v.scan.Summary.Applied != mine.Applied:
 		r.Send = append(r.Send, &Audited{s.name, AuditMoved})
 		s.audit.serving = nil
+	case len(v.asked) > len(Digest{}):
+		r.Send = append(r.Send, v.answerExpected(s.name))
 	default:
-		r.Send = append(r.Send, &Compare{s.name, CompareDiffer, l.differ(s)})
+		if v.keyed == nil {
+			v.under(l.drawKey(s))
+		}
+		r.Send = append(r.Send, v.differ(s.name, recon.NewSearch(v.keyed).Ask()))
 	}
 }
 
-// differ returns the body of CompareDiffer, under a new key.
-func (l *Link) differ(s *linkSpace) []byte {
-	v := s.audit.serving
-	if v.keyed == nil {
-		s.audit.keys++
-		h := sha256.Sum256(binary.BigEndian.AppendUint64(append(l.cfg.Nonce[:], s.name...), s.audit.keys))
-		v.key = recon.Key(h[:16])
-		v.keyed = v.scan.index.Under(v.key)
-		v.sketch = recon.NewSketch(v.key, recon.Bits64, 0)
-		v.sketch.Extend(firstSymbols, v.keyed.Items())
-	}
-	ranges := recon.NewSearch(v.keyed).Ask()
+// drawKey returns a key that was not used before.
+func (l *Link) drawKey(s *linkSpace) recon.Key {
+	s.audit.keys++
+	h := sha256.Sum256(binary.BigEndian.AppendUint64(append(l.cfg.Nonce[:], s.name...), s.audit.keys))
+	return recon.Key(h[:16])
+}
+
+// under prepares to answer questions under a key.
+func (v *serving) under(key recon.Key) {
+	v.key, v.keyed = key, v.scan.index.Under(key)
+	v.sketch = recon.NewSketch(key, recon.Bits64, 0)
+	v.sketch.Extend(firstSymbols, v.keyed.Items())
+}
+
+// differ returns a CompareDiffer with sums of ranges.
+func (v *serving) differ(space string, ranges []byte) *Compare {
 	sums, _ := recon.Answer(v.keyed, ranges) // they are our own
 	body := varint.AppendBytes(varint.AppendBytes(v.key[:], ranges), sums)
-	return v.sketch.Append(body, 0, firstSymbols)
+	return &Compare{space, CompareDiffer, v.sketch.Append(body, 0, firstSymbols)}
 }
 
 // serve answers a question about the cells of the last audit.

@@ -33,11 +33,13 @@ type Compare struct {
 
 // What a Compare says, and its body.
 const (
-	CompareDiffer     = 1 // answers Audit: key, string ranges, string sums, symbols from 0
+	CompareDiffer     = 1 // answers Audit and CompareExpected: key, string ranges, string sums, symbols from 0
 	CompareAskSymbols = 2 // uvarint from, uvarint end
 	CompareSymbols    = 3 // uvarint from, symbols; none says that there are no more
 	CompareAskSums    = 4 // uvarint number, ranges
 	CompareSums       = 5 // uvarint number, sums
+	CompareExpected   = 6 // in place of Audit: digest, key, string ranges, sums
+	CompareStream     = 7 // answers CompareExpected: key, uvarint end, symbols from 0; more follow until end
 )
 
 // Repair carries cells that the sender holds differently, for the receiver

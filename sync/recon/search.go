@@ -14,6 +14,7 @@ const (
 	fewItems = 8    // of ours in a range that is not divided further
 	someMore = 512  // of ours in one that differs between two that differ
 	maxParts = 1024 // in a question
+	maxFirst = 64   // in the first, which the other side made
 )
 
 // ErrAnswer: the answer does not fit the question.
@@ -60,7 +61,7 @@ func (s *Search) Begin(question, answer []byte) (differ, of int, err error) {
 			own.End = bytes.Clone(r.End)
 		}
 		asked = append(asked, part{Range: own, lo: lo, hi: hi})
-		if len(asked) > 4*fanOut {
+		if len(asked) > maxFirst {
 			return ErrAnswer
 		}
 		return nil
@@ -75,6 +76,25 @@ func (s *Search) Begin(question, answer []byte) (differ, of int, err error) {
 	}
 	s.todo = nil
 	return len(s.next) + len(s.found), len(asked), nil
+}
+
+// Narrow returns a question that brings the peer one level further than Begin
+// has brought this side: the ranges that differ, divided as far as the own set
+// can divide them. With the own answer to it the peer begins in turn.
+func (s *Search) Narrow() []byte {
+	parts := slices.Concat(s.found, s.next)
+	slices.SortFunc(parts, byStart)
+	var ranges []Range
+	for i, p := range parts {
+		pieces := s.split(p)
+		if len(ranges)+len(pieces)+len(parts)-i-1 > maxFirst {
+			pieces = []part{p}
+		}
+		for _, piece := range pieces {
+			ranges = append(ranges, piece.Range)
+		}
+	}
+	return AppendRanges(nil, ranges)
 }
 
 // Ask returns the next question for [Answer], nil when there is none. Asking
@@ -201,12 +221,14 @@ func meet(parts []part) {
 	}
 }
 
+func byStart(a, b part) int { return bytes.Compare(a.From, b.From) }
+
 // Found returns the ranges that are known to differ, ascending and apart, with
 // all that were not divided yet: the sets are equal everywhere else. Their
 // items are to be exchanged. The bounds may be parts of the set's keys.
 func (s *Search) Found() []Range {
 	parts := slices.Concat(s.found, s.next, s.asked, s.todo)
-	slices.SortFunc(parts, func(a, b part) int { return bytes.Compare(a.From, b.From) })
+	slices.SortFunc(parts, byStart)
 	var ranges []Range
 	for _, p := range parts {
 		if n := len(ranges); n > 0 && bytes.Equal(ranges[n-1].End, p.From) {

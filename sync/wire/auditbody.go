@@ -47,7 +47,7 @@ type compare struct {
 }
 
 func (b *compare) check() error {
-	return cmp.Or(checkSpace(b.Space), checkNumber("kind of comparison", b.What, crdtsync.CompareSums),
+	return cmp.Or(checkSpace(b.Space), checkNumber("kind of comparison", b.What, crdtsync.CompareStream),
 		checkNumber("length", uint64(len(b.Body)), MaxCompare))
 }
 

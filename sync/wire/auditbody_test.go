@@ -20,7 +20,7 @@ func TestAuditFramesRefused(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"digest too short":        raw(t, wire.TypeAudit, map[any]any{1: "s", 2: make([]byte, 15)}),
 		"unknown code":            raw(t, wire.TypeAudited, map[any]any{1: "s", 2: 3}),
-		"unknown comparison":      raw(t, wire.TypeCompare, map[any]any{1: "s", 2: 6, 3: []byte{}}),
+		"unknown comparison":      raw(t, wire.TypeCompare, map[any]any{1: "s", 2: 8, 3: []byte{}}),
 		"answer too long":         raw(t, wire.TypeCompare, map[any]any{1: "s", 2: 1, 3: make([]byte, wire.MaxCompare+1)}),
 		"unknown stage":           raw(t, wire.TypeRepair, map[any]any{1: "s", 2: print32, 3: 6, 4: []byte{}, 5: [][]byte{}}),
 		"print too short":         raw(t, wire.TypeRepair, map[any]any{1: "s", 2: print32[1:], 3: 1, 4: []byte{}, 5: [][]byte{}}),
