@@ -7,6 +7,7 @@ import (
 
 	"github.com/joinery-crdt/joinery/crdt"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
+	"github.com/joinery-crdt/joinery/sync/recon"
 )
 
 // FuzzAuditFrames has a peer say anything in the middle of a comparison, to the
@@ -20,6 +21,10 @@ func FuzzAuditFrames(f *testing.F) {
 	f.Add(uint8(2), uint8(5), []byte{1, 1, 2, 3, 4, 5, 6, 7, 8})
 	f.Add(uint8(5), uint8(0x12), []byte{2, 9, 1, 1, 1})
 	f.Add(uint8(6), uint8(0x24), []byte{1, 3, 0, 1, 'a'})
+	f.Add(uint8(6), uint8(0x24), append([]byte{3}, recon.AppendNumbers(nil, 10, []uint64{1, 5, 900})...))
+	f.Add(uint8(0), uint8(6), []byte("digest of 16 bytkey of 16 bytes \x03\x05\x00\x0012345678"))
+	f.Add(uint8(1), uint8(0x87), []byte{16, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11})
+	f.Add(uint8(1), uint8(0x81), []byte{3, 5, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8})
 	f.Fuzz(func(t *testing.T, rounds, what uint8, body []byte) {
 		n := auditPair(t, 40)
 		want := maps.Clone(n.notes(0).cells)
@@ -28,7 +33,16 @@ func FuzzAuditFrames(f *testing.F) {
 				n.notes(1).cells[key] = []byte{0xee}
 			}
 		}
+		expected := what&0x80 > 0
+		if expected {
+			n.notes(1).scan()
+			n.do(direction{1, 0}, n.links[direction{1, 0}].Tick())
+			n.settle()
+		}
 		n.do(direction{0, 1}, n.links[direction{0, 1}].Audit("notes"))
+		if expected { // the peer knows the key of the question
+			body = append(slices.Clone(n.lastCompare(direction{0, 1}).Body[16:32]), body...)
+		}
 		for range rounds % 16 {
 			if !n.pump() && !n.deliver() {
 				break

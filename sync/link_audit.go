@@ -87,25 +87,26 @@ const (
 
 // comparison is what this side asks of the peer.
 type comparison struct {
-	phase  auditPhase
-	asked  bool
-	due    bool // to scan, once both are level
-	wait   int  // ticks before that
-	delays int  // scans that came too late
-	scan   *Scan
-	first  []byte // of CompareExpected, nil if no difference was expected
-	key    recon.Key
-	keyed  *recon.Keyed
-	sketch *recon.Sketch
-	dec    *recon.Decoder
-	search *recon.Search
-	round  uint64 // of sums
-	end    int    // of symbols asked for
-	last   Frame  // of cells
-	wanted []byte
-	result AuditResult
-	idle   int
-	tries  int
+	phase   auditPhase
+	asked   bool
+	due     bool // to scan, once both are level
+	wait    int  // ticks before that
+	delays  int  // scans that came too late
+	scan    *Scan
+	first   []byte // of CompareExpected, nil if no difference was expected
+	streams bool   // both know streams
+	key     recon.Key
+	keyed   *recon.Keyed
+	sketch  *recon.Sketch
+	dec     *recon.Decoder
+	search  *recon.Search
+	round   uint64 // of sums
+	end     int    // of symbols asked for
+	last    Frame  // of cells
+	wanted  []byte
+	result  AuditResult
+	idle    int
+	tries   int
 }
 
 // auditState is a link's state of comparing the cells of one space.
@@ -152,10 +153,11 @@ func (l *Link) scanWhenLevel(s *linkSpace, mine Summary, r *Ready) {
 	}
 }
 
-// endAudit ends the comparison of this side.
+// endAudit ends the comparison of this side. The next heartbeat of the peer says
+// whether there is need of another.
 func (s *linkSpace) endAudit(r *Ready, res AuditResult) {
 	c := s.audit.asking
-	s.audit.asking = nil
+	s.audit.asking, s.audit.pause = nil, max(s.audit.pause, 1)
 	res.Space, res.Asked = s.name, c.asked
 	res.Compared, res.Control = c.result.Compared, c.result.Control
 	r.Audited = append(r.Audited, res)

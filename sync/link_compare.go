@@ -134,6 +134,7 @@ func (c *comparison) fewRanges() []recon.Range {
 const (
 	wantRanges = 1 // ranges follow
 	wantItems  = 2 // uvarint n, then the first n bits of each item, ascending: each a uvarint, what it is above the one before
+	wantFew    = 3 // the same as numbers of recon, which take fewer bytes
 )
 
 // foundItems goes on to the cells whose items the sketch has shown. Of the
@@ -143,16 +144,21 @@ func (c *comparison) foundItems() {
 	if len(c.dec.Theirs()) == 0 {
 		return
 	}
-	n := min(64, bits.Len(uint(c.scan.Len()+len(c.dec.Theirs())))+4)
+	n := min(63, bits.Len(uint(c.scan.Len()+len(c.dec.Theirs())))+4)
 	var short []uint64
 	for _, item := range c.dec.Theirs() {
 		short = append(short, item>>(64-n))
 	}
 	slices.Sort(short)
 	short = slices.Compact(short)
+	short = short[:min(len(short), maxMend)]
+	if c.streams {
+		c.wanted = recon.AppendNumbers([]byte{wantFew}, n, short)
+		return
+	}
 	c.wanted = appendUvarints([]byte{wantItems}, uint64(n))
 	last := uint64(0)
-	for _, item := range short[:min(len(short), maxMend)] {
+	for _, item := range short {
 		c.wanted = binary.AppendUvarint(c.wanted, item-last)
 		last = item
 	}
@@ -199,9 +205,21 @@ func wantedBy(set *recon.Keyed, wanted []byte) (at []int) {
 			last += r.Uvarint()
 			short[last] = struct{}{}
 		}
-		at = set.Positions(func(item uint64) bool { _, ok := short[item>>(64-n)]; return ok })
+		at = positions(set, int(n), short)
+	case wantFew:
+		n, items, _ := recon.ReadNumbers(r.Fixed(r.Len()), maxMend)
+		short := make(map[uint64]struct{}, len(items))
+		for _, item := range items {
+			short[item] = struct{}{}
+		}
+		at = positions(set, n, short)
 	}
 	return at[:min(len(at), maxMend)]
+}
+
+// positions returns where the items are of which the first n bits are given.
+func positions(set *recon.Keyed, n int, first map[uint64]struct{}) []int {
+	return set.Positions(func(item uint64) bool { _, ok := first[item>>(64-n)]; return ok })
 }
 
 func appendUvarints(dst []byte, numbers ...uint64) []byte {

@@ -128,7 +128,7 @@ func (s *linkSpace) nextCompare() Frame {
 		return nil
 	}
 	v.sketch.Extend(v.end, v.keyed.Items())
-	from, end := v.at, min(v.end, v.at+max(64, v.at/32))
+	from, end := v.at, min(v.end, v.at+max(firstSymbols, min(64, v.at/2), v.at/32))
 	v.at, v.idle = end, 0
 	return &Compare{s.name, CompareSymbols, v.sketch.Append(binary.AppendUvarint(nil, uint64(from)), from, end)}
 }

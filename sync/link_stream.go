@@ -16,7 +16,8 @@ import (
 // side decodes. One cell or none has no ranges: then it asks as always.
 func (l *Link) expect(s *linkSpace) {
 	c, f := s.audit.asking, s.peer
-	if !l.Both(FeatureStream) || f == nil || f.Unread > 0 || f.Applied != c.scan.Summary.Applied || f.Cells == c.scan.cells {
+	c.streams = l.Both(FeatureStream)
+	if !c.streams || f == nil || f.Unread > 0 || f.Applied != c.scan.Summary.Applied || f.Cells == c.scan.cells {
 		return
 	}
 	key := l.drawKey(s)

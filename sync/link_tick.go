@@ -31,7 +31,7 @@ func (l *Link) tickSpace(s *linkSpace, r *Ready) {
 	}
 	mine := l.local.Summary(s.name)
 	level := s.peer != nil && s.peer.Applied == mine.Applied
-	if !level || mine != s.told || s.repeat {
+	if !level || mine != s.told || s.repeat || s.differs(mine) {
 		s.told, s.repeat = mine, false
 		if _, ok := l.chainer(); ok { // first, so that the fingerprint of cells is not compared in vain
 			r.Send = append(r.Send, &Chains{s.name, mine.Chains.chains()})

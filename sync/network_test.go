@@ -20,6 +20,7 @@ type network struct {
 	loss, dup, reorder float64
 	replicas           []*replica
 	tree               bool                         // mode
+	older              func(at int) bool            // who does not know streams, may be nil
 	links              map[direction]*crdtsync.Link // of the sender
 	queues             map[direction][][]byte
 	order              []direction                      // of links, as they were made
@@ -52,6 +53,9 @@ func (n *network) connect(a, b int) {
 		cfg := crdtsync.LinkConfig{Origin: r.origin, Name: fmt.Sprint("replica ", d.from), MaxSilence: 1 << 20}
 		if n.tree {
 			cfg.Features = append(crdtsync.Features(), crdtsync.FeatureTree)
+		}
+		if n.older != nil && n.older(d.from) {
+			cfg.Features = slices.DeleteFunc(crdtsync.Features(), func(f string) bool { return f == crdtsync.FeatureStream })
 		}
 		n.links[d] = crdtsync.NewLink(cfg, r)
 		n.order = append(n.order, d)

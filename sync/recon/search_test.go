@@ -40,6 +40,13 @@ func numbered(n int) cells {
 func search(t testing.TB, ours, theirs recon.Ordered) (s *recon.Search, rounds, control int) {
 	t.Helper()
 	s = recon.NewSearch(ours)
+	rounds, control = finish(t, s, theirs)
+	return s, rounds, control
+}
+
+// finish asks the questions of a search.
+func finish(t testing.TB, s *recon.Search, theirs recon.Ordered) (rounds, control int) {
+	t.Helper()
 	for q := s.Ask(); q != nil; q = s.Ask() {
 		answer, err := recon.Answer(theirs, q)
 		if err != nil {
@@ -54,7 +61,7 @@ func search(t testing.TB, ours, theirs recon.Ordered) (s *recon.Search, rounds, 
 			t.Fatal("the search does not end")
 		}
 	}
-	return s, rounds, control
+	return rounds, control
 }
 
 // outside returns the keys of a set that are in none of the ranges.
@@ -99,6 +106,60 @@ func TestSearchFindsEverything(t *testing.T) {
 			t.Fatalf("seed %d: outside of %q remain\n%v and\n%v", seed, found, a, b)
 		}
 		checkRoundTrip(t, found)
+	}
+}
+
+// Who answers a first question narrows it down further, and everything outside of
+// what is found then is equal still, whatever the sets are.
+func TestNarrowFindsEverything(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		ours, theirs := numbered(r.IntN(3000)), make(cells)
+		maps.Copy(theirs, ours)
+		at, long := r.IntN(3000), r.IntN(1+int(seed)*10)
+		for i := at; i < at+long; i++ {
+			k := fmt.Sprintf("tags\x00\x01orset\x00\x01element-%08d", i)
+			switch r.IntN(4) {
+			case 0:
+				delete(ours, k)
+			case 1:
+				delete(theirs, k)
+			case 2:
+				theirs[k]++
+			}
+		}
+		a, b := ours.keyed(), theirs.keyed()
+		question := recon.NewSearch(a).Ask()
+		if question == nil {
+			continue
+		}
+		answer, err := recon.Answer(a, question)
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer := recon.NewSearch(b)
+		if _, _, err := peer.Begin(question, answer); err != nil {
+			t.Fatal(err)
+		}
+		narrowed := peer.Narrow()
+		answer, err = recon.Answer(b, narrowed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := recon.NewSearch(a)
+		if len(narrowed) > 0 {
+			if _, of, err := s.Begin(narrowed, answer); err != nil || of > 64 {
+				t.Fatalf("seed %d: Begin with %d ranges: %v", seed, of, err)
+			}
+			finish(t, s, b)
+		} else if !maps.Equal(ours, theirs) {
+			t.Fatalf("seed %d: nothing is left of sets that differ", seed)
+		} else {
+			continue
+		}
+		if x, y := outside(ours, s.Found()), outside(theirs, s.Found()); !maps.Equal(x, y) {
+			t.Fatalf("seed %d: outside of %q remain %d and %d cells", seed, s.Found(), len(x), len(y))
+		}
 	}
 }
 
