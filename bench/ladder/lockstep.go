@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/joinery-crdt/joinery/merge"
 	"github.com/joinery-crdt/joinery/store"
 	"github.com/joinery-crdt/joinery/store/memstore"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
 	"github.com/joinery-crdt/joinery/sync/node"
 	"github.com/joinery-crdt/joinery/sync/wire"
 )
@@ -20,8 +24,9 @@ const (
 // lockstep moves the frames of all connections, one at a time: the next one only
 // when all that the last one led to has been done.
 type lockstep struct {
-	t    *testing.T
-	ends []*end
+	t      *testing.T
+	ends   []*end
+	opened uint64 // nodes
 }
 
 // end is one end of a connection.
@@ -159,11 +164,21 @@ func (l *lockstep) level(nodes ...*node.Node) {
 
 // open starts a node in memory.
 func (l *lockstep) open(tree bool) *node.Node {
+	l.opened++
+	self, nonces := l.opened, uint64(0)
 	n, err := node.Open(l.t.Context(), node.Config{
 		Store: memstore.New(), Heartbeat: heartbeat, AuditInterval: 1000 * time.Hour, Tree: tree,
+		NewOrigin: func() merge.Origin { return merge.Origin(name(self, 0)) },
+		NewNonce:  func() crdtsync.Nonce { nonces++; return crdtsync.Nonce(name(self, nonces)) },
 	})
 	l.check(err)
 	return n
+}
+
+// name returns 16 bytes that look drawn, the same in every run.
+func name(of, which uint64) [16]byte {
+	h := sha256.Sum256(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, of), which))
+	return [16]byte(h[:16])
 }
 
 func (l *lockstep) check(err error) {

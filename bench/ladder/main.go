@@ -1,8 +1,8 @@
 // Command ladder prints what each rung of the anti-entropy ladder puts on the
 // network, in bytes and round trips, beside the goals of the design and beside
 // what a full transfer would cost. Real nodes talk over connections in memory, one
-// frame at a time, so that the figures are exact and the same in every run but for
-// random identities. It fails if a goal is missed.
+// frame at a time, so that the figures are exact and the same in every run. It fails
+// if a goal is missed.
 //
 //	go -C bench run ./ladder
 //	go -C bench run ./ladder -n 10000

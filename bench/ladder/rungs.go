@@ -85,12 +85,14 @@ func (p *pairOf) row(goal, rung, what string, c cost, checks ...check) {
 // push is rung 0: both are connected and level.
 func (p *pairOf) push(link *link) {
 	link.start()
-	p.fresh(p.a, 200)
-	p.settle()
+	for range 200 {
+		p.fresh(p.a, 1)
+		p.settle()
+	}
 	c := link.stop()
 	c.asking = 0 // nobody asked
 	p.level(p.a, p.b)
-	p.row("", "0 push", "200 adds, a change each", c)
+	p.row("", "0 push", "200 adds, each sent by itself", c)
 }
 
 // cursor is rung 1a: a device comes back to a node that it knows.
