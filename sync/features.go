@@ -17,12 +17,14 @@ const (
 	// FeatureForks: forks of any origin are found and told: CHAINS, HEADS, ASK and
 	// FORKED.
 	FeatureForks = "forks"
+	// FeatureNames: cells of a snapshot may be named by ops: SNAPSHOT-NAMED.
+	FeatureNames = "names"
 )
 
 // Features returns the features of this package, ascending, in a slice of the
 // caller's own.
 func Features() []string {
-	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureNeed, FeatureSnapshot}
+	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureNames, FeatureNeed, FeatureSnapshot}
 }
 
 // Limits of a Hello.

@@ -2,7 +2,6 @@ package sync
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/joinery-crdt/joinery/merge"
 )
@@ -39,6 +38,8 @@ type sending struct {
 	until  *merge.VersionVector // what this round of patching covers, nil between rounds
 	ahead  []merge.Dot          // of the round: from where to look on, per origin
 	keys   []string             // to be sent
+	named  []Touch              // to be sent under their names
+	known  merge.Dots           // what may name cells, nil for nothing
 	rest   []CellPart           // of a large cell
 	heads  []OriginHead         // to be sent
 	final  *merge.VersionVector // of the heads
@@ -141,6 +142,9 @@ func (s *sending) patch(src Source) (Frame, error) {
 	if err := s.look(src); err != nil {
 		return nil, err
 	}
+	if f, err := s.name(src); f != nil || err != nil {
+		return f, err
+	}
 	if len(s.keys) == 0 {
 		s.base, s.until = s.until, nil
 		return nil, nil
@@ -178,24 +182,24 @@ func (s *sending) round(src Source) (done bool, err error) {
 	return false, nil
 }
 
-// look finds keys to send, if none are left.
+// look finds cells to send, if none are left.
 func (s *sending) look(src Source) error {
-	if len(s.keys) > 0 {
+	if len(s.keys)+len(s.named) > 0 {
 		return nil
 	}
-	for len(s.ahead) > 0 && len(s.keys) < chunkKeys {
+	var found []Touch
+	for len(s.ahead) > 0 && len(found) < chunkKeys {
 		at := &s.ahead[0]
-		keys, last, err := src.Touched(s.space, *at, s.until.Get(at.Origin), chunkKeys-len(s.keys))
+		touches, last, err := src.Touched(s.space, *at, s.until.Get(at.Origin), chunkKeys-len(found), s.known)
 		if err != nil {
 			return err
 		}
-		s.keys = append(s.keys, keys...)
+		found = append(found, touches...)
 		if at.Seq = last; last >= s.until.Get(at.Origin) {
 			s.ahead = s.ahead[1:]
 		}
 	}
-	slices.Sort(s.keys)
-	s.keys = slices.Compact(s.keys)
+	s.keys, s.named = sortTouches(found)
 	return nil
 }
 
@@ -231,6 +235,9 @@ func (l *Link) stepDown(s *linkSpace, src Source) (Frame, error) {
 	s.sending = &sending{space: s.name, number: l.sendings}
 	if s.acked.Len() > 0 && remembers(src, s.name, s.acked) {
 		s.sending.phase, s.sending.base = beginning, s.acked.Clone()
+		if l.Both(FeatureNames) {
+			s.sending.known = nameable{s.sending.base.Clone(), s.spell}
+		}
 		return s.sending.next(src)
 	}
 	return &SnapshotBegin{s.name, l.sendings, SnapshotOffer, l.local.Vector(s.name), ""}, nil
@@ -240,7 +247,7 @@ func (l *Link) stepDown(s *linkSpace, src Source) (Frame, error) {
 func remembers(src Source, space string, v *merge.VersionVector) bool {
 	for _, d := range src.Vector(space).Sorted() {
 		if seq := v.Get(d.Origin); seq < d.Seq {
-			if _, _, err := src.Touched(space, merge.Dot{Origin: d.Origin, Seq: seq}, d.Seq, 0); err != nil {
+			if _, _, err := src.Touched(space, merge.Dot{Origin: d.Origin, Seq: seq}, d.Seq, 0, nil); err != nil {
 				return false
 			}
 		}
@@ -274,8 +281,7 @@ func (l *Link) nextPart(s *linkSpace) (Frame, error) {
 	src := l.local.(Source)
 	f, err := s.sending.next(src)
 	switch {
-	case errors.Is(err, ErrForgotten): // while it was sent
-		s.acked = &merge.VersionVector{}
+	case errors.Is(err, ErrForgotten): // while it was sent: a snapshot of the peer's came between, perhaps
 		return l.stepDown(s, src)
 	case err != nil:
 		return nil, err
@@ -301,16 +307,18 @@ func (s *linkSpace) withdraw() {
 type Staged struct {
 	Space string
 	// Frame is a *SnapshotBegin that offers or begins a snapshot, a
-	// *SnapshotChunk or a *SnapshotEnd. The driver accepts an offer with
-	// [Link.Request]; it keeps the parts of one snapshot at a time of a space and
-	// tells the link of those of another with [Link.Leave]. At the end it merges
-	// what it has kept and calls [Link.Merged].
+	// *SnapshotChunk, a *SnapshotNamed or a *SnapshotEnd. The driver accepts an
+	// offer with [Link.Request]; it keeps the parts of one snapshot at a time of a
+	// space and tells the link of those of another with [Link.Leave]. If it cannot
+	// tell which cells are named it drops the snapshot and calls [Link.Spell]. At
+	// the end it merges what it has kept and calls [Link.Merged].
 	Frame Frame
 }
 
 // receiving is what a link knows of a snapshot that comes from the peer.
 type receiving struct {
 	number uint64
+	part   bool
 	chunk  uint64 // the next one
 	moved  bool   // since the last tick
 	idle   int    // ticks without a part
@@ -325,6 +333,10 @@ func (l *Link) stepSnapshot(f Frame, r *Ready) {
 		l.stepBegin(f, r)
 	case *SnapshotChunk:
 		l.stepChunk(f, r)
+	case *SnapshotNamed:
+		l.stepNamed(f, r)
+	case *Spell:
+		l.withSpace(f.Space, r, func(s *linkSpace) { s.spell = f.Vector })
 	case *SnapshotEnd:
 		l.stepEnd(f, r)
 	}
@@ -353,7 +365,7 @@ func (l *Link) stepBegin(f *SnapshotBegin, r *Ready) {
 			return
 		}
 		if f.Step != SnapshotOffer {
-			s.receiving, s.ended = &receiving{number: f.Number, moved: true}, nil
+			s.receiving, s.ended = &receiving{number: f.Number, part: f.Step == SnapshotPart, moved: true}, nil
 		}
 		r.Staged = append(r.Staged, Staged{s.name, f})
 	})

@@ -215,7 +215,7 @@ func (l *Link) Step(f Frame) (r Ready) {
 		r.Refused = append(r.Refused, *f)
 	case *Frontier:
 		l.stepFrontier(f, &r)
-	case *SnapshotBegin, *SnapshotChunk, *SnapshotEnd:
+	case *SnapshotBegin, *SnapshotChunk, *SnapshotNamed, *SnapshotEnd, *Spell:
 		l.stepSnapshot(f, &r)
 	case *Queued:
 		l.queued = f.Place

@@ -25,15 +25,17 @@ type linkSpace struct {
 	told      Summary   // last said
 	repeat    bool      // and to be said again: who asks may not have heard it
 	tree      tree
-	common    Cursor       // last reported as a Meeting
-	active    bool         // changes came since the last tick
-	backoff   int          // ticks between two requests that bring nothing
-	waited    int          // ticks since the last request
-	sending   *sending     // a snapshot for the peer, nil for none
-	receiving *receiving   // one from the peer
-	ended     *SnapshotEnd // one that waits until the clock has reached it
-	stuck     bool         // the log does not hold what the peer lacks, and no snapshot has ended
-	doubt     bool         // a snapshot did not add up: ask for everything
+	common    Cursor               // last reported as a Meeting
+	active    bool                 // changes came since the last tick
+	backoff   int                  // ticks between two requests that bring nothing
+	waited    int                  // ticks since the last request
+	sending   *sending             // a snapshot for the peer, nil for none
+	receiving *receiving           // one from the peer
+	ended     *SnapshotEnd         // one that waits until the clock has reached it
+	stuck     bool                 // the log does not hold what the peer lacks, and no snapshot has ended
+	doubt     bool                 // a snapshot did not add up: ask for everything
+	spelled   bool                 // the peer was told that some names mean nothing here
+	spell     *merge.VersionVector // and what the peer told of that, nil for nothing
 	// What the peer has sent, by origin: since the last tick, and before it
 	// without having been applied yet.
 	offered, unmet map[merge.Origin]uint64

@@ -51,6 +51,27 @@ type SnapshotEnd struct {
 	Print  Fingerprint // of all cells of the sender
 }
 
+// SnapshotNamed is a chunk of the cells that were written to, named by ops that
+// the receiver has applied in place of keys. It counts with the chunks.
+type SnapshotNamed struct {
+	Space  string
+	Number uint64 // of the sending
+	Chunk  uint64
+	Gone   []OpName    // cells that are absent, ascending
+	Held   []NamedCell // cells that are there, ascending
+	Check  Digest      // of their keys, in this order: see [CheckKeys]
+}
+
+// Spell says that its sender cannot tell which cells some ops wrote to, and that
+// cells are to be named by keys where there are no others.
+type Spell struct {
+	Space string
+	// Vector is the changes whose ops are not to be used.
+	Vector *merge.VersionVector
+}
+
+func (*SnapshotNamed) frame() {}
+func (*Spell) frame()         {}
 func (*SnapshotBegin) frame() {}
 func (*SnapshotChunk) frame() {}
 func (*SnapshotEnd) frame()   {}

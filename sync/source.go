@@ -22,11 +22,12 @@ type Source interface {
 	CellsAfter(space, key string, size int) ([]StoredCell, error)
 	// CellsAt returns the cells with the stored keys given, in their order.
 	CellsAt(space string, keys []string) ([]StoredCell, error)
-	// Touched returns the stored keys of the cells that the changes of an origin
-	// after a dot have written to, and the number of the last change that it
-	// looked at: that of until, or an earlier one once there are count keys. It
-	// returns [ErrForgotten] if it no longer knows of all of them.
-	Touched(space string, after merge.Dot, until uint64, count int) (keys []string, last uint64, err error)
+	// Touched returns the cells that the changes of an origin after a dot have
+	// written to, and the number of the last change that it looked at: that of
+	// until, or an earlier one once there are count cells. It names those that an
+	// op of a change in known is known to have written to, if known is not nil.
+	// It returns [ErrForgotten] if it no longer knows of all cells.
+	Touched(space string, after merge.Dot, until uint64, count int, known merge.Dots) (touches []Touch, last uint64, err error)
 }
 
 // ErrForgotten: what was written since a vector is not known any more.

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 
-	"github.com/joinery-crdt/joinery/internal/varint"
 	"github.com/joinery-crdt/joinery/merge"
 	"github.com/joinery-crdt/joinery/store"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
@@ -65,6 +63,7 @@ func saveFloor(tx store.Tx, name string, v *merge.VersionVector) error {
 // same transaction. What lies below floor already is taken out without a stub.
 func Truncate(tx store.Tx, name string, o merge.Origin, floor, until uint64, count int) (last uint64, more bool, err error) {
 	var gone []merge.Dot
+	stubs := newStubWriter(tx, name)
 	last = floor
 	for rec, err := range tx.Scan(name, store.Log, store.Range{Prefix: o[:]}) {
 		if err != nil {
@@ -81,7 +80,7 @@ func Truncate(tx store.Tx, name string, o merge.Origin, floor, until uint64, cou
 			break
 		}
 		if gone = append(gone, d); d.Seq > floor {
-			if err := saveStub(tx, name, d, rec); err != nil {
+			if err := saveStub(stubs, rec); err != nil {
 				return last, false, err
 			}
 			last = d.Seq
@@ -92,68 +91,19 @@ func Truncate(tx store.Tx, name string, o merge.Origin, floor, until uint64, cou
 			return last, false, err
 		}
 	}
-	return last, more, nil
+	return last, more, stubs.flush()
 }
 
-// saveStub writes the stub of a change in the log, and takes what the change
-// superseded off the stubs of others: whoever lacks those changes lacks this one
-// too.
-func saveStub(tx store.Tx, name string, d merge.Dot, rec store.Record) error {
+// saveStub makes the stub of a record of the log.
+func saveStub(w *stubWriter, rec store.Record) error {
 	c, err := crdtsync.DecodeChange(slices.Clone(rec.Value))
 	if err != nil {
-		return corrupt(name, store.Log, rec.Key, err)
+		return corrupt(w.space, store.Log, rec.Key, err)
 	}
-	if err := cmp.Or(saveHash(tx, name, c), saveBase(tx, name, c)); err != nil {
+	if err := cmp.Or(saveHash(w.tx, w.space, c), saveBase(w.tx, w.space, c)); err != nil {
 		return err
 	}
-	keys := make([]string, 0, len(c.Ops))
-	for i := range c.Ops {
-		key, _ := c.Ops[i].Cell.AppendBinary(nil)
-		keys = append(keys, string(key))
-		for _, seen := range c.Ops[i].Seen {
-			if err := dropKey(tx, name, seen, string(key)); err != nil {
-				return err
-			}
-		}
-	}
-	return putStub(tx, name, d, keys)
-}
-
-// dropKey takes a cell off the stub of d, if there is one.
-func dropKey(tx store.Tx, name string, d merge.Dot, key string) error {
-	b, err := tx.Get(name, store.Meta, stubKeyOf(d))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	keys, err := readStub(b)
-	if err != nil {
-		return corrupt(name, store.Meta, stubKeyOf(d), err)
-	}
-	return putStub(tx, name, d, slices.DeleteFunc(keys, func(k string) bool { return k == key }))
-}
-
-// putStub writes a stub, or none if it names no cells.
-func putStub(tx store.Tx, name string, d merge.Dot, keys []string) error {
-	if len(keys) == 0 {
-		return tx.Delete(name, store.Meta, stubKeyOf(d))
-	}
-	b := binary.AppendUvarint(nil, uint64(len(keys)))
-	for _, k := range keys {
-		b = varint.AppendString(b, k)
-	}
-	return tx.Put(name, store.Meta, stubKeyOf(d), b)
-}
-
-func readStub(b []byte) ([]string, error) {
-	r := varint.NewReader("stub", b)
-	keys := make([]string, r.Count(1))
-	for i := range keys {
-		keys[i] = string(r.Bytes())
-	}
-	return keys, r.Done()
+	return w.add(c)
 }
 
 func stubKeyOf(d merge.Dot) []byte { return append(slices.Clone(stubKey), logKey(d)...) }
@@ -210,11 +160,13 @@ func forget(tx store.Tx, name string, dots ...merge.Dot) error {
 	return saveVector(tx, name, forgetKey, forgotten)
 }
 
-// Touched returns the stored keys of the cells that the changes of an origin
-// after a dot have written to, out of stubs and out of the log, and the number of
-// the last change it looked at: that of until, or an earlier one once there are
-// count keys. It returns [crdtsync.ErrForgotten] if stubs are missing.
-func Touched(r store.Reader, name string, after merge.Dot, until uint64, count int) (keys []string, last uint64, err error) {
+// Touched returns the cells that the changes of an origin after a dot have
+// written to, out of stubs and out of the log, and the number of the last change
+// it looked at: that of until, or an earlier one once there are count cells. A
+// cell gets the name of an op that wrote to it in a change that known contains, if
+// one is known; nil contains nothing. It returns [crdtsync.ErrForgotten] if stubs
+// are missing.
+func Touched(r store.Reader, name string, after merge.Dot, until uint64, count int, known merge.Dots) (touches []crdtsync.Touch, last uint64, err error) {
 	forgotten, err := Forgotten(r, name)
 	if err != nil {
 		return nil, 0, err
@@ -226,75 +178,15 @@ func Touched(r store.Reader, name string, after merge.Dot, until uint64, count i
 	if err != nil {
 		return nil, 0, err
 	}
-	t := touched{last: after, until: until, count: count}
+	t := touchReader{past: newPast(r, name), known: known, last: after, until: until, count: count}
 	if after.Seq < floor.Get(after.Origin) {
-		if err := t.stubs(r, name); err != nil || t.full {
-			return t.keys, t.last.Seq, err
+		if err := t.stubbed(); err != nil || t.full {
+			return t.touches, t.last.Seq, err
 		}
 		t.last.Seq = min(until, floor.Get(after.Origin))
 	}
-	if err := t.log(r, name); err != nil || t.full {
-		return t.keys, t.last.Seq, err
+	if err := t.logged(); err != nil || t.full {
+		return t.touches, t.last.Seq, err
 	}
-	return t.keys, until, nil
-}
-
-// touched gathers the cells that changes wrote to.
-type touched struct {
-	keys  []string
-	last  merge.Dot // looked at
-	until uint64
-	count int
-	full  bool // there may be more
-}
-
-func (t *touched) stubs(r store.Reader, name string) error {
-	within := store.Range{Prefix: append(slices.Clone(stubKey), t.last.Origin[:]...), After: stubKeyOf(t.last)}
-	for rec, err := range r.Scan(name, store.Meta, within) {
-		if err != nil {
-			return err
-		}
-		d, err := readLogKey(rec.Key[len(stubKey):])
-		if err != nil {
-			return corrupt(name, store.Meta, rec.Key, err)
-		}
-		if t.full = d.Seq <= t.until && len(t.keys) >= t.count; t.full || d.Seq > t.until {
-			return nil
-		}
-		keys, err := readStub(rec.Value)
-		if err != nil {
-			return corrupt(name, store.Meta, rec.Key, err)
-		}
-		t.keys, t.last = append(t.keys, keys...), d
-	}
-	return nil
-}
-
-func (t *touched) log(r store.Reader, name string) error {
-	within := store.Range{Prefix: t.last.Origin[:], After: logKey(t.last)}
-	for rec, err := range r.Scan(name, store.Log, within) {
-		if err != nil {
-			return err
-		}
-		d, err := readLogKey(rec.Key)
-		if err != nil {
-			return corrupt(name, store.Log, rec.Key, err)
-		}
-		if t.full = d.Seq <= t.until && len(t.keys) >= t.count; t.full || d.Seq > t.until {
-			return nil
-		}
-		if d.Seq != t.last.Seq+1 {
-			return corrupt(name, store.Log, rec.Key, fmt.Errorf("it follows change %d", t.last.Seq))
-		}
-		c, err := crdtsync.DecodeChange(slices.Clone(rec.Value))
-		if err != nil {
-			return corrupt(name, store.Log, rec.Key, err)
-		}
-		for i := range c.Ops {
-			key, _ := c.Ops[i].Cell.AppendBinary(nil)
-			t.keys = append(t.keys, string(key))
-		}
-		t.last = d
-	}
-	return nil
+	return t.touches, until, nil
 }

@@ -127,6 +127,35 @@ func (r *Receiver) Chunk(tx store.Tx, name string, f *crdtsync.SnapshotChunk) er
 	return saveStaging(tx, name, s)
 }
 
+// Named stages what a chunk of named cells carries. If it cannot tell which cells
+// they are, it takes the snapshot out of staging and returns the changes of which
+// the store no longer knows what they wrote to, an empty vector if that does not
+// explain it; otherwise unknown is nil. See [crdtsync.Link.Spell].
+func (r *Receiver) Named(tx store.Tx, name string, f *crdtsync.SnapshotNamed) (unknown *merge.VersionVector, err error) {
+	names := slices.Clone(f.Gone)
+	for _, c := range f.Held {
+		names = append(names, c.OpName)
+	}
+	keys, err := Resolve(tx, name, names)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(keys, "") || crdtsync.CheckKeys(keys) != f.Check {
+		if err := ClearStaging(tx, name); err != nil {
+			return nil, err
+		}
+		return Forgotten(tx, name)
+	}
+	chunk := &crdtsync.SnapshotChunk{Parts: make([]crdtsync.CellPart, len(keys))}
+	for i, k := range keys {
+		chunk.Parts[i].Key = k
+		if i >= len(f.Gone) {
+			chunk.Parts[i].State = f.Held[i-len(f.Gone)].State
+		}
+	}
+	return nil, r.Chunk(tx, name, chunk)
+}
+
 func (r *Receiver) part(tx store.Tx, name string, p crdtsync.CellPart) error {
 	key := append(slices.Clone(stagedCell), p.Key...)
 	value := []byte{stagedAbsent}

@@ -207,10 +207,30 @@ func (l *peerLink) takePart(ctx context.Context, s *Space, f crdtsync.Frame) err
 		return l.node.chore(ctx, func(b *batch) error { b.wrote = true; return in.receiver.Begin(b.tx, s.name, f) })
 	case *crdtsync.SnapshotChunk:
 		return l.node.chore(ctx, func(b *batch) error { b.wrote = true; return in.receiver.Chunk(b.tx, s.name, f) })
+	case *crdtsync.SnapshotNamed:
+		return l.takeNamed(ctx, s, in, f)
 	case *crdtsync.SnapshotEnd:
 		return l.mergeStaged(ctx, s, f)
 	}
 	return nil
+}
+
+// takeNamed keeps cells that the peer has named by ops, or asks for their keys.
+func (l *peerLink) takeNamed(ctx context.Context, s *Space, in *intake, f *crdtsync.SnapshotNamed) error {
+	var unknown *merge.VersionVector
+	err := l.node.chore(ctx, func(b *batch) (err error) {
+		b.wrote = true
+		unknown, err = in.receiver.Named(b.tx, s.name, f)
+		return err
+	})
+	if err != nil || unknown == nil {
+		return err
+	}
+	s.release(l)
+	l.mu.Lock()
+	r := l.core.Spell(s.name, unknown)
+	l.mu.Unlock()
+	return l.queue(r)
 }
 
 func (l *peerLink) leave(s *Space) {
@@ -261,6 +281,8 @@ func (l *peerLink) mergeStaged(ctx context.Context, s *Space, f *crdtsync.Snapsh
 	return l.queue(r)
 }
 
+var _ crdtsync.Source = locals{}
+
 // Floor implements crdtsync.Source.
 func (l locals) Floor(space string, o merge.Origin) uint64 {
 	s := l.node.lookup(space)
@@ -306,10 +328,10 @@ func (l locals) CellsAt(space string, keys []string) (cells []crdtsync.StoredCel
 }
 
 // Touched implements crdtsync.Source.
-func (l locals) Touched(space string, after merge.Dot, until uint64, count int) (keys []string, last uint64, err error) {
+func (l locals) Touched(space string, after merge.Dot, until uint64, count int, known merge.Dots) (touches []crdtsync.Touch, last uint64, err error) {
 	err = l.read(space, func(s spacestore.Snapshots) (err error) {
-		keys, last, err = spacestore.Touched(s.Reader, space, after, until, count)
+		touches, last, err = spacestore.Touched(s.Reader, space, after, until, count, known)
 		return err
 	})
-	return keys, last, err
+	return touches, last, err
 }

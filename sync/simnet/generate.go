@@ -94,7 +94,10 @@ func (g *generator) jump() (Step, bool) {
 
 func (g *generator) truncate() (Step, bool) {
 	s := g.machine(Truncate)
-	s.Space, s.Amount, s.Crash = g.r.IntN(g.w.knobs.Spaces), g.r.Int64N(202), g.crashInside()
+	s.Space, s.Amount, s.Crash = g.r.IntN(g.w.knobs.Spaces), g.r.Int64N(101), g.crashInside()
+	if g.r.IntN(4) == 0 {
+		s.Amount += 101
+	}
 	return s, g.w.nodes[s.Node].running()
 }
 

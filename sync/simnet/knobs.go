@@ -68,6 +68,7 @@ type Knobs struct {
 	Lossy       bool  // frames go on being lost after healing
 	Busy        bool  // nodes go on writing after healing
 	Tree        bool  // links are pruned to a tree
+	Nameless    bool  // node 0 does not know names of cells
 
 	Keys, Elements int // sizes of the pools that the workload draws from
 	MaxOps         int // of one transaction
@@ -90,7 +91,7 @@ func drawKnobs(r *rand.Rand) Knobs {
 	}
 	k.Kinds[r.IntN(len(k.Kinds))] += 3
 	maybe(r, 3, func() { k.Tree = true })
-	maybe(r, 3, func() { k.Truncate = 1 + r.IntN(15) })
+	maybe(r, 3, func() { k.Truncate = 1 + r.IntN(40) })
 	// A fork shows in the log, and in heads only while they are equally long. Trees
 	// are pruned where changes flow, not snapshots.
 	if k.Rollback > 0 || k.Tree {
@@ -98,6 +99,7 @@ func drawKnobs(r *rand.Rand) Knobs {
 	}
 	// A node takes no snapshot of what it does not know: it gets level when it does.
 	k.Upgrade = k.Truncate > 0 || r.IntN(2) == 0
+	maybe(r, 4, func() { k.Nameless = true })
 	return k
 }
 
@@ -152,7 +154,7 @@ func (k Knobs) String() string {
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"late join", k.Late}, {"older node", k.Older}, {"upgrade", k.Older && k.Upgrade}, {"large values", k.Large}, {"loss goes on", k.Lossy}, {"writes go on", k.Busy}, {"tree", k.Tree}} {
+	}{{"late join", k.Late}, {"older node", k.Older}, {"upgrade", k.Older && k.Upgrade}, {"large values", k.Large}, {"loss goes on", k.Lossy}, {"writes go on", k.Busy}, {"tree", k.Tree}, {"nameless node", k.Nameless}} {
 		if f.on {
 			b.WriteString(", " + f.name)
 		}

@@ -112,9 +112,76 @@ func (n *node) takePart(peer *node, s *side, space int, f crdtsync.Frame, crash 
 		n.keep(s, space, crash, func(tx store.Tx) error { return in.receiver.Begin(tx, name, f) })
 	case *crdtsync.SnapshotChunk:
 		n.keep(s, space, crash, func(tx store.Tx) error { return in.receiver.Chunk(tx, name, f) })
+	case *crdtsync.SnapshotNamed:
+		n.takeNamed(peer, s, space, f, crash)
 	case *crdtsync.SnapshotEnd:
 		n.merge(peer, s, space, f, crash)
 	}
+}
+
+// takeNamed makes cells durable that the peer has named by ops, or asks for their
+// keys.
+func (n *node) takeNamed(peer *node, s *side, space int, f *crdtsync.SnapshotNamed, crash CrashPoint) {
+	in := n.intakes[space]
+	var unknown *merge.VersionVector
+	n.keep(s, space, crash, func(tx store.Tx) (err error) {
+		if f, err = n.misread(tx, f); err == nil {
+			unknown, err = in.receiver.Named(tx, f.Space, f)
+		}
+		return err
+	})
+	if !n.running() || n.sides[peer.id] != s || n.intakes[space] != in {
+		return
+	}
+	if unknown == nil {
+		n.world.coverage[SeenNamed] += len(f.Gone) + len(f.Held)
+		return
+	}
+	n.world.coverage[SeenUnnamed]++
+	n.world.tell(n, "cannot tell which cells of %s %s has named", f.Space, peer.name())
+	n.intakes[space] = nil
+	n.follow(peer, s.link.Spell(f.Space, unknown))
+}
+
+// misread returns what a mutant makes of the names of cells: it leaves out those
+// that it cannot tell, or takes the next op of a change for the one that is named.
+func (n *node) misread(r store.Reader, f *crdtsync.SnapshotNamed) (*crdtsync.SnapshotNamed, error) {
+	bugs := &n.world.bugs
+	if !bugs.skipNames && !bugs.nextOp {
+		return f, nil
+	}
+	read := *f
+	read.Gone, read.Held = nil, nil
+	var gone, held []string
+	misread := func(name crdtsync.OpName) (crdtsync.OpName, string, error) {
+		next := name
+		next.Op++
+		keys, err := spacestore.Resolve(r, f.Space, []crdtsync.OpName{name, next})
+		if err == nil && bugs.nextOp && keys[1] != "" {
+			return next, keys[1], nil
+		}
+		return name, keys[0], err
+	}
+	for _, name := range f.Gone {
+		name, key, err := misread(name)
+		if err != nil {
+			return nil, err
+		}
+		if key != "" || !bugs.skipNames {
+			read.Gone, gone = append(read.Gone, name), append(gone, key)
+		}
+	}
+	for _, c := range f.Held {
+		name, key, err := misread(c.OpName)
+		if err != nil {
+			return nil, err
+		}
+		if key != "" || !bugs.skipNames {
+			read.Held, held = append(read.Held, crdtsync.NamedCell{OpName: name, State: c.State}), append(held, key)
+		}
+	}
+	read.Check = crdtsync.CheckKeys(append(gone, held...))
+	return &read, nil
 }
 
 func (n *node) acceptOffer(peer *node, s *side, f *crdtsync.SnapshotBegin) {
@@ -271,16 +338,18 @@ func (n *node) CellsAt(space string, keys []string) (cells []crdtsync.StoredCell
 }
 
 // Touched implements crdtsync.Source.
-func (n *node) Touched(space string, after merge.Dot, until uint64, count int) (keys []string, last uint64, err error) {
+func (n *node) Touched(space string, after merge.Dot, until uint64, count int, known merge.Dots) (touches []crdtsync.Touch, last uint64, err error) {
 	err = n.snapshots(space, func(s spacestore.Snapshots) (err error) {
-		keys, last, err = spacestore.Touched(s.Reader, space, after, until, min(count, 4))
+		touches, last, err = spacestore.Touched(s.Reader, space, after, until, min(count, 4), known)
 		return err
 	})
-	if n.world.bugs.missTouched && len(keys) > 1 {
-		keys = keys[1:]
+	if n.world.bugs.missTouched && len(touches) > 1 {
+		touches = touches[1:]
 	}
-	return keys, last, err
+	return touches, last, err
 }
+
+var _ crdtsync.Source = (*node)(nil)
 
 // Kinds whose Merge is wrong.
 

@@ -24,7 +24,7 @@ type bugs struct {
 	// In what is sent, and in the machine.
 	trustPrint, mendBlindly, sendRemovalsOnce, askOnce, keepOrigin, mapOrder, admitReads, admitWrites bool
 	// In what is done without the log.
-	floorAhead, missTouched, halfSnapshot bool
+	floorAhead, missTouched, halfSnapshot, skipNames, nextOp bool
 	// In cursors.
 	cursorFirst, bareCursor bool
 }
@@ -107,6 +107,8 @@ func driverMutants() []*Mutant {
 		{"snapshot-in-halves", "the heads of a snapshot are durable before its cells", bugs{halfSnapshot: true}},
 		{"floor-beyond-log", "a truncated log is said to lack more than was taken out", bugs{floorAhead: true}},
 		{"part-misses-cells", "a cell that was written to is not sent with the others", bugs{missTouched: true}},
+		{"names-left-out", "a cell whose name says nothing to the receiver is left as it is", bugs{skipNames: true}},
+		{"name-of-another", "a cell of a change is taken for the one that is named", bugs{nextOp: true}},
 		{"map-order", "the order of a map's iteration reaches the network", bugs{mapOrder: true}},
 	}
 }

@@ -28,7 +28,7 @@ type packet struct {
 
 func (p packet) isData() bool {
 	t := wire.Type(p.bytes[0])
-	return t == wire.TypeChanges || t >= wire.TypeSnapshotBegin && t <= wire.TypeSnapshotEnd
+	return t == wire.TypeChanges || t == wire.TypeSnapshotNamed || t >= wire.TypeSnapshotBegin && t <= wire.TypeSnapshotEnd
 }
 
 // A side is one node's end of a connection.
@@ -77,7 +77,7 @@ func (w *world) connect(a, b *node) {
 		}
 		mends := func(string, merge.Origin) bool { return w.knobs.Rollback > 0 }
 		link := crdtsync.NewLink(crdtsync.LinkConfig{
-			Origin: n.origin, Name: n.name(), Features: w.features(), Window: uint64(w.knobs.Window), Mends: mends,
+			Origin: n.origin, Name: n.name(), Features: n.features(), Window: uint64(w.knobs.Window), Mends: mends,
 		}, n)
 		n.sides[peer.id] = &side{link: link, dial: w.dials}
 		n.send(peer, link.Start())
@@ -91,10 +91,13 @@ func (w *world) hangUp(n, peer *node) {
 	n.graft()
 }
 
-// features returns what the nodes of the run say that they know.
-func (w *world) features() []string {
+// features returns what the node says that it knows.
+func (n *node) features() []string {
 	f := crdtsync.Features()
-	if w.knobs.Tree {
+	if n.world.knobs.Nameless && n.id == 0 {
+		f = slices.DeleteFunc(f, func(name string) bool { return name == crdtsync.FeatureNames })
+	}
+	if n.world.knobs.Tree {
 		f = append(f, crdtsync.FeatureTree)
 	}
 	return f

@@ -18,6 +18,10 @@ func (w *world) tellFrame(n, from *node, how string, f crdtsync.Frame) {
 		w.tell(n, "%s from %s: snapshot %d of %s, step %d after %q", how, from.name(), f.Number, f.Space, f.Step, f.After)
 	case *crdtsync.SnapshotChunk:
 		w.tell(n, "%s from %s: snapshot %d, chunk %d: %d cells, %d heads", how, from.name(), f.Number, f.Chunk, len(f.Parts), len(f.Heads))
+	case *crdtsync.SnapshotNamed:
+		w.tell(n, "%s from %s: snapshot %d, chunk %d: %d absent cells and %d others, named", how, from.name(), f.Number, f.Chunk, len(f.Gone), len(f.Held))
+	case *crdtsync.Spell:
+		w.tell(n, "%s from %s: spell cells of %s", how, from.name(), f.Space)
 	case *crdtsync.SnapshotEnd:
 		w.tell(n, "%s from %s: snapshot %d ends after %d chunks", how, from.name(), f.Number, f.Chunks)
 	case *crdtsync.Subscribe:

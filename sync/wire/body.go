@@ -70,6 +70,10 @@ func bodyOf(f crdtsync.Frame) (Type, body) {
 		return TypeSnapshotBegin, &snapshotBegin{f.Space, f.Number, uint64(f.Step), appendVector(f.Vector), []byte(f.After)}
 	case *crdtsync.SnapshotChunk:
 		return TypeSnapshotChunk, &snapshotChunk{f.Space, f.Number, f.Chunk, crdtsync.AppendParts(nil, f.Parts), crdtsync.AppendHeads(nil, f.Heads)}
+	case *crdtsync.SnapshotNamed:
+		return TypeSnapshotNamed, &snapshotNamed{f.Space, f.Number, f.Chunk, crdtsync.AppendNames(nil, f.Gone, f.Held), f.Check[:]}
+	case *crdtsync.Spell:
+		return TypeSpell, &spell{f.Space, appendVector(f.Vector)}
 	case *crdtsync.SnapshotEnd:
 		return TypeSnapshotEnd, &snapshotEnd{f.Space, f.Number, f.Chunks, f.Print.Bytes()}
 	case *crdtsync.Audit:
@@ -125,6 +129,10 @@ func newBody(t Type) linkBody {
 		return &snapshotBegin{}
 	case TypeSnapshotChunk:
 		return &snapshotChunk{}
+	case TypeSnapshotNamed:
+		return &snapshotNamed{}
+	case TypeSpell:
+		return &spell{}
 	case TypeSnapshotEnd:
 		return &snapshotEnd{}
 	case TypeAudit:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +77,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"heads with sequence 0":   raw(t, wire.TypeAck, fields{1: "s", 2: append([]byte{1}, make([]byte, 17)...), 3: 0}),
 		"dot too short":           raw(t, wire.TypeNack, fields{1: "s", 2: make([]byte, 16), 3: "c", 4: "", 5: "fatal", 6: ""}),
 		"dot with sequence 0":     raw(t, wire.TypeNack, fields{1: "s", 2: make([]byte, 17), 3: "c", 4: "", 5: "fatal", 6: ""}),
+		"check too short":         raw(t, wire.TypeSnapshotNamed, fields{1: "s", 2: 1, 3: 0, 4: slices.Concat([]byte{1}, make([]byte, 16), []byte{1, 2, 0}), 5: make([]byte, 15)}),
+		"names of nothing":        raw(t, wire.TypeSnapshotNamed, fields{1: "s", 2: 1, 3: 0, 4: []byte{0, 0}, 5: make([]byte, 16)}),
 		"code empty":              raw(t, wire.TypeGoodbye, fields{1: "", 2: ""}),
 		"reason too long":         raw(t, wire.TypeGoodbye, fields{1: "c", 2: strings.Repeat("r", wire.MaxReason+1)}),
 		"change as text":          raw(t, wire.TypeChanges, fields{1: "s", 2: []string{"x"}, 3: 0}),

@@ -64,6 +64,8 @@ const (
 	TypeSnapshotBegin Type = 48 // body: 1 space, 2 sending, 3 step, 4 vector, 5 key
 	TypeSnapshotChunk Type = 49 // body: 1 space, 2 sending, 3 chunk, 4 cells, 5 heads
 	TypeSnapshotEnd   Type = 50 // body: 1 space, 2 sending, 3 chunks, 4 fingerprint
+	TypeSnapshotNamed Type = 55 // body: 1 space, 2 sending, 3 chunk, 4 names, 5 check
+	TypeSpell         Type = 56 // body: 1 space, 2 vector
 
 	typeFileHeader Type = 240 // body: 1 space, 2 origin, 3 number of changes
 	typeFileEnd    Type = 241 // body: 1 number of records, 2 SHA-256
@@ -78,6 +80,7 @@ var typeNames = map[Type]string{
 	TypeAuth: "AUTH", TypeAuthUpdate: "AUTH_UPDATE", TypeExplain: "EXPLAIN", TypeExplained: "EXPLAINED",
 	TypeUnsubscribe: "UNSUBSCRIBE", TypeRevoked: "REVOKED", TypeNeed: "NEED", TypeCredit: "CREDIT",
 	TypeSnapshotBegin: "SNAPSHOT-BEGIN", TypeSnapshotChunk: "SNAPSHOT-CHUNK", TypeSnapshotEnd: "SNAPSHOT-END",
+	TypeSnapshotNamed: "SNAPSHOT-NAMED", TypeSpell: "SPELL",
 	TypeAudit: "AUDIT", TypeAudited: "AUDITED", TypeCompare: "COMPARE", TypeRepair: "REPAIR",
 	TypeChains: "CHAINS", TypeHeads: "HEADS", TypeAsk: "ASK", TypeForked: "FORKED",
 	typeFileHeader: "FILE-HEADER", typeFileEnd: "FILE-END",

@@ -73,6 +73,13 @@ func frames() []crdtsync.Frame {
 			Parts: []crdtsync.CellPart{{Key: "tags\x00\x01gset\x00\x01dcity", State: []byte{}}, {Key: "tags\x00\x01gset\x00\x01dhome"}, {Key: "tags\x00\x01lww\x00\x01", State: []byte{1, 2, 3}, More: true}},
 			Heads: []crdtsync.OriginHead{{Origin: origin(0xa1), Head: crdtsync.Head{Seq: 300, Time: 77, Hash: crdtsync.Hash{1, 2}, Tip: true}}},
 		},
+		&crdtsync.SnapshotNamed{
+			Space: "notes", Number: 2, Chunk: 2,
+			Gone:  []crdtsync.OpName{{Dot: dot(0xa1, 3)}, {Dot: dot(0xa1, 3), Op: 1}, {Dot: dot(0xa1, 3), Op: 9}, {Dot: dot(0xa1, 300)}, {Dot: dot(0xb2, 1), Op: 7}},
+			Held:  []crdtsync.NamedCell{{OpName: crdtsync.OpName{Dot: dot(0xa1, 4), Op: 1}, State: []byte{1, 2, 3}}, {OpName: crdtsync.OpName{Dot: dot(0xa1, 1<<40)}, State: []byte{}}},
+			Check: crdtsync.Digest{7, 15: 8},
+		},
+		&crdtsync.Spell{Space: "notes", Vector: merge.VectorOf(dot(0xa1, 3), dot(0xb2, 1))},
 		&crdtsync.SnapshotEnd{Space: "notes", Number: 2, Chunks: 2, Print: crdtsync.Fingerprint{5, 6, 7, 1 << 63}},
 		&crdtsync.Audit{Space: "notes", Digest: crdtsync.Digest{1, 2, 3, 15: 4}},
 		&crdtsync.Audited{Space: "notes", Code: crdtsync.AuditMoved},
@@ -195,6 +202,11 @@ func TestAppendRefuses(t *testing.T) {
 		"head too far":     &crdtsync.Explained{State: "applied", Head: merge.MaxSeq + 1},
 		"vector too far":   &crdtsync.Subscribe{Space: "s", Vector: merge.VectorOf(dot(1, merge.MaxSeq+1))},
 		"vector too long":  &crdtsync.Subscribe{Space: "s", Vector: tooMany},
+		"no names":         &crdtsync.SnapshotNamed{Space: "s"},
+		"names reversed":   &crdtsync.SnapshotNamed{Space: "s", Gone: []crdtsync.OpName{{Dot: dot(1, 2)}, {Dot: dot(1, 1)}}},
+		"name twice":       &crdtsync.SnapshotNamed{Space: "s", Gone: []crdtsync.OpName{{Dot: dot(1, 2), Op: 3}, {Dot: dot(1, 2), Op: 3}}},
+		"too many names":   &crdtsync.SnapshotNamed{Space: "s", Gone: namesUpTo(crdtsync.MaxNames + 1)},
+		"spell too far":    &crdtsync.Spell{Space: "s", Vector: merge.VectorOf(dot(1, merge.MaxSeq+1))},
 		"too many changes": &crdtsync.Changes{Space: "s", Changes: make([][]byte, wire.MaxChanges+1)},
 		"too large":        &crdtsync.Changes{Space: "s", Changes: [][]byte{make([]byte, wire.MaxFrame)}},
 	} {
@@ -203,6 +215,13 @@ func TestAppendRefuses(t *testing.T) {
 			t.Errorf("%s: Append = %d bytes, %v; want a FrameError", name, len(b), err)
 		}
 	}
+}
+
+func namesUpTo(n uint64) (names []crdtsync.OpName) {
+	for i := range n {
+		names = append(names, crdtsync.OpName{Dot: dot(1, 1), Op: i})
+	}
+	return names
 }
 
 func TestLargestChangeFits(t *testing.T) {

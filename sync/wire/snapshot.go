@@ -75,3 +75,40 @@ func (b *snapshotEnd) frame() crdtsync.Frame {
 	f, _ := crdtsync.ParseFingerprint(b.Print)
 	return &crdtsync.SnapshotEnd{Space: b.Space, Number: b.Number, Chunks: b.Chunks, Print: f}
 }
+
+type snapshotNamed struct {
+	Space  string `cbor:"1,keyasint"`
+	Number uint64 `cbor:"2,keyasint"`
+	Chunk  uint64 `cbor:"3,keyasint"`
+	Cells  []byte `cbor:"4,keyasint"`
+	Check  []byte `cbor:"5,keyasint"`
+}
+
+func (b *snapshotNamed) check() error {
+	_, _, err := crdtsync.DecodeNames(b.Cells)
+	if len(b.Check) != len(crdtsync.Digest{}) {
+		return fmt.Errorf("a check of %d bytes", len(b.Check))
+	}
+	return cmp.Or(checkSpace(b.Space), err)
+}
+
+func (b *snapshotNamed) frame() crdtsync.Frame {
+	gone, held, _ := crdtsync.DecodeNames(b.Cells)
+	return &crdtsync.SnapshotNamed{
+		Space: b.Space, Number: b.Number, Chunk: b.Chunk, Gone: gone, Held: held, Check: crdtsync.Digest(b.Check),
+	}
+}
+
+type spell struct {
+	Space  string `cbor:"1,keyasint"`
+	Vector []byte `cbor:"2,keyasint"`
+}
+
+func (b *spell) check() error {
+	_, err := merge.DecodeVector(b.Vector)
+	return cmp.Or(checkSpace(b.Space), err)
+}
+
+func (b *spell) frame() crdtsync.Frame {
+	return &crdtsync.Spell{Space: b.Space, Vector: checkedVector(b.Vector)}
+}
