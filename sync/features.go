@@ -17,12 +17,16 @@ const (
 	// FeatureForks: forks of any origin are found and told: CHAINS, HEADS, ASK and
 	// FORKED.
 	FeatureForks = "forks"
+	// FeatureFragment: changes that no frame holds come in parts: FRAGMENT.
+	FeatureFragment = "fragment"
+	// FeaturePiece: other frames that are too long come in parts: PIECE.
+	FeaturePiece = "piece"
 )
 
 // Features returns the features of this package, ascending, in a slice of the
 // caller's own.
 func Features() []string {
-	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureNeed, FeatureSnapshot}
+	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureFragment, FeatureNeed, FeaturePiece, FeatureSnapshot}
 }
 
 // Limits of a Hello.

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -48,9 +49,10 @@ type Link struct {
 	granted     bool  // the peer has proven who it is
 	earlyFrames int   // and what it said before that
 	earlyTicks  int
-	proven      *Auth  // the credential last sent
-	accepted    bool   // and the peer has answered it
-	sendings    uint64 // snapshots ever sent or offered
+	proven      *Auth    // the credential last sent
+	accepted    bool     // and the peer has answered it
+	sendings    uint64   // snapshots ever sent or offered
+	parts       Partials // that have come, unless the driver keeps them
 }
 
 // A LinkConfig says who is speaking.
@@ -86,6 +88,9 @@ type LinkConfig struct {
 	// Window is the number of changes that may be on their way, 0 for
 	// WindowChanges. It is the same at all nodes: another one is for tests.
 	Window uint64
+	// Whole is the largest change in bytes that goes in one piece, 0 for MaxWhole,
+	// and Fragment the bytes of a fragment, 0 for 64 KiB: others are for tests.
+	Whole, Fragment int
 	// MaxSpaces bounds the spaces of one link, 0 for 10,000.
 	MaxSpaces int
 }
@@ -130,6 +135,9 @@ type Ready struct {
 	// Explained is answers to the driver's questions.
 	Explained []Explained
 	Comparing
+	// Long is encoded frames that came in pieces, of up to MaxLong bytes. The driver
+	// decodes each, and takes the next Step with it. They are its own.
+	Long [][]byte
 	// Err, if set, ends the link once Send is sent.
 	Err error
 }
@@ -221,6 +229,12 @@ func (l *Link) Step(f Frame) (r Ready) {
 		l.queued = f.Place
 	case *Ping:
 		r.Send = append(r.Send, &Pong{f.N})
+	case *Fragment:
+		l.stepFragment(f, &r)
+	case *Partial:
+		l.stepPartial(f, &r)
+	case *Piece:
+		l.stepPiece(f, &r)
 	default:
 		l.stepControl(f, &r)
 	}
@@ -277,7 +291,7 @@ func (l *Link) stepHello(f *Hello, r *Ready) {
 // open begins with all spaces.
 func (l *Link) open(r *Ready) {
 	for _, name := range l.local.Spaces() {
-		l.withSpace(name, r, func(s *linkSpace) { r.Send = append(r.Send, l.announce(s)) })
+		l.withSpace(name, r, func(s *linkSpace) { r.Send = append(r.Send, l.announce(s)...) })
 	}
 }
 
@@ -299,7 +313,7 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 			r.end("protocol", "too many spaces, or one with an unusable name")
 			return
 		}
-		s = newLinkSpace(name)
+		s = newLinkSpace(name, l.cfg.whole())
 		l.spaces[name] = s
 		at, _ := slices.BinarySearch(l.order, name)
 		l.order = slices.Insert(l.order, at, name)
@@ -307,15 +321,20 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 	fn(s)
 }
 
-func (l *Link) subscribe(s *linkSpace) Frame {
+// subscribe asks for what the node lacks of a space.
+func (l *Link) subscribe(s *linkSpace) []Frame {
 	s.unheard = true
 	s.begin(l.cfg.window())
 	v := l.local.Vector(s.name)
 	if s.doubt {
 		s.doubt, v = false, &merge.VersionVector{}
 	}
-	return &Subscribe{s.name, v, l.known(s.name)}
+	v, rest := l.fit(v)
+	frames := append(l.resumes(s), &Subscribe{s.name, v, l.known(s.name)})
+	return append(frames, acks(s.name, rest, 0)...)
 }
+
+func (l *Link) ask(s *linkSpace, r *Ready) { r.Send = append(r.Send, l.subscribe(s)...) }
 
 func (l *Link) stepSubscribe(f *Subscribe, r *Ready) {
 	if l.forbidden(f.Space, r) {
@@ -340,7 +359,7 @@ func (l *Link) forbidden(space string, r *Ready) bool {
 // answer starts sending what a peer that has vector lacks.
 func (l *Link) answer(s *linkSpace, vector *merge.VersionVector, known []Known, r *Ready) {
 	if !s.announced {
-		r.Send = append(r.Send, l.announce(s))
+		r.Send = append(r.Send, l.announce(s)...)
 	}
 	s.tree.eager()
 	missing := s.reset(vector, l.local, l.cfg.window())
@@ -357,7 +376,7 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 		s.taken.add(f.Changes)
 		foreign := 0
 		for _, raw := range f.Changes {
-			known, err := l.stepChange(s, raw, r)
+			known, err := l.stepChange(s, raw, MaxWhole, r)
 			if err != nil {
 				r.end("protocol", err.Error())
 				return
@@ -378,10 +397,10 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 	})
 }
 
-// stepChange offers one change, unless it is known or nobody could apply it, and
-// reports whether it is known from elsewhere. An error says that it has not even
-// a name.
-func (l *Link) stepChange(s *linkSpace, raw []byte, r *Ready) (foreign bool, err error) {
+// stepChange offers one change of at most most bytes, unless it is known or nobody
+// could apply it, and reports whether it is known from elsewhere. An error says
+// that it has not even a name.
+func (l *Link) stepChange(s *linkSpace, raw []byte, most int, r *Ready) (foreign bool, err error) {
 	h, err := ReadHeader(raw)
 	if err != nil {
 		return false, err
@@ -389,12 +408,12 @@ func (l *Link) stepChange(s *linkSpace, raw []byte, r *Ready) (foreign bool, err
 	foreign = l.foreign(s, h.Dot)
 	s.out.Skip(h.Dot)
 	s.noteOffered(h.Dot)
-	l.probed(s, h.Dot, raw, r)
+	l.probed(s, h.Dot, func() Hash { return sha256.Sum256(raw) }, r)
 	l.witnessed(s, h.Dot, raw, r)
 	if h.Dot.Seq < l.local.Head(s.name, h.Dot.Origin) {
 		return foreign, nil
 	}
-	if c, refusal := l.readChange(s, h, raw); refusal != nil {
+	if c, refusal := l.readChange(s, h, raw, most); refusal != nil {
 		r.Rejected = append(r.Rejected, Rejected{s.name, raw, refusal})
 		r.Send = append(r.Send, newNack(s.name, refusal))
 	} else {
@@ -404,9 +423,12 @@ func (l *Link) stepChange(s *linkSpace, raw []byte, r *Ready) (foreign bool, err
 }
 
 // readChange decodes a change, or says why it is refused as it is.
-func (l *Link) readChange(s *linkSpace, h Header, raw []byte) (*Change, *RefusedError) {
+func (l *Link) readChange(s *linkSpace, h Header, raw []byte, most int) (*Change, *RefusedError) {
 	if l.access(s.name) < AccessWrite {
 		return nil, &RefusedError{h.Dot, ErrForbidden, "who sent it may read the space and not write it"}
+	}
+	if len(raw) > most {
+		return nil, &RefusedError{h.Dot, ErrTooLarge, fmt.Sprintf("a change of %d bytes in one piece, the limit is %d; send it in fragments", len(raw), most)}
 	}
 	c, err := DecodeChange(raw)
 	switch {
@@ -432,7 +454,7 @@ func (l *Link) stepFrontier(f *Frontier, r *Ready) {
 			r.Diverged = append(r.Diverged, s.name)
 		}
 		if !s.announced {
-			r.Send = append(r.Send, l.subscribe(s))
+			l.ask(s, r)
 		}
 	})
 }
@@ -445,7 +467,7 @@ func (l *Link) Moved(space string, heads []merge.Dot) (r Ready) {
 	}
 	l.withSpace(space, &r, func(s *linkSpace) {
 		if !s.announced {
-			r.Send = append(r.Send, l.subscribe(s))
+			l.ask(s, &r)
 		}
 		for _, d := range heads {
 			s.out.Add(d)
@@ -459,7 +481,7 @@ func (l *Link) Moved(space string, heads []merge.Dot) (r Ready) {
 func (l *Link) Done(space string, applied []merge.Dot, refused []error) (r Ready) {
 	l.withSpace(space, &r, func(s *linkSpace) {
 		if len(applied) > 0 {
-			r.Send = append(r.Send, &Ack{space, applied, l.position(s)})
+			r.Send = append(r.Send, acks(space, applied, l.position(s))...)
 		}
 		for _, err := range refused {
 			e, ok := errors.AsType[*RefusedError](err)
