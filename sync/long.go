@@ -37,3 +37,39 @@ func acks(space string, dots []merge.Dot, position uint64) (frames []Frame) {
 	}
 	return frames
 }
+
+// memberCost is what a member takes of a frame besides its vector, in origins.
+const memberCost = 16
+
+// SplitMembers returns frames that tell of members, by origin: one, unless their
+// vectors are long. A member whose vector no frame holds is in several, with a
+// part of it in each.
+func SplitMembers(space string, list []*Member) (frames []Frame) {
+	var last *Members
+	room := 0
+	for _, m := range list {
+		for _, part := range m.parts() {
+			cost := memberCost + part.Beyond.Len()
+			if room -= cost; last == nil || room < 0 {
+				last, room = &Members{Space: space}, maxOrigins-cost
+				frames = append(frames, last)
+			}
+			last.Members = append(last.Members, part)
+		}
+	}
+	return frames
+}
+
+// parts returns a member cut into such as fit a frame, one each.
+func (m *Member) parts() (parts []*Member) {
+	const most = maxOrigins - memberCost
+	if m.Beyond.Len() <= most {
+		return []*Member{m}
+	}
+	for some := range slices.Chunk(m.Beyond.Sorted(), most) {
+		part := *m
+		part.Beyond = merge.VectorOf(some...)
+		parts = append(parts, &part)
+	}
+	return parts
+}

@@ -36,7 +36,7 @@ func (p *packed) is(f *crdtsync.Changes) bool {
 func (o *fanout) encode(f crdtsync.Frame) ([]byte, error) {
 	c, ok := f.(*crdtsync.Changes)
 	if !ok || len(c.Changes) == 0 {
-		return wire.Append(nil, f)
+		return wire.AppendLong(nil, f)
 	}
 	if b := o.find(c); b != nil {
 		return b, nil

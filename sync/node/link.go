@@ -38,6 +38,8 @@ type peerLink struct {
 	work  chan struct{}     // cells are to be compared
 	ended chan struct{}     // closed when all is over
 	told  map[string]uint64 // by space, the last news of members; of tickLoop
+	beats uint64            // ticks; of tickLoop
+	longs uint64            // frames that went in pieces; of writeLoop
 	vitals
 
 	mu      sync.Mutex // guards what follows
@@ -196,6 +198,9 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	}
 	if err := l.verify(r.Auth); err != nil {
 		return err
+	}
+	if len(r.Long) > 0 {
+		return l.takeLong(ctx, r.Long)
 	}
 	if err := l.takeStaged(ctx, r); err != nil || len(r.Offer)+len(r.Rejected) == 0 {
 		return err
@@ -389,6 +394,9 @@ func (l *peerLink) send(ctx context.Context, f crdtsync.Frame) error {
 	if err != nil {
 		return err
 	}
+	if len(b) > wire.MaxFrame {
+		return l.sendPieces(ctx, b)
+	}
 	l.began()
 	defer l.sent()
 	return l.conn.Send(ctx, b)
@@ -407,6 +415,8 @@ func (l *peerLink) tickLoop(ctx context.Context) error {
 		l.noteAgreed()
 		r := l.core.Tick()
 		l.mu.Unlock()
+		l.beats++
+		l.note(nil, r)
 		_ = l.queue(l.repeatPlace())
 		for _, name := range r.Abandoned {
 			l.node.Space(name).release(l)

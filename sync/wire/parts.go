@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"hash"
 
 	"github.com/joinery-crdt/joinery/merge"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
@@ -148,6 +149,7 @@ func DecodeLong(b []byte) (crdtsync.Frame, error) {
 type fragments struct {
 	of       merge.Dot // of which the rest is to come
 	hash     crdtsync.Hash
+	sum      hash.Hash // of what has come
 	size, at uint64
 }
 
@@ -168,14 +170,18 @@ func (s *fragments) count(frame crdtsync.Frame) (uint64, error) {
 
 func (s *fragments) next(f *crdtsync.Fragment) (uint64, error) {
 	if s.at == 0 {
-		s.of, s.hash, s.size = f.Dot, f.Hash, f.Size
+		s.of, s.hash, s.size, s.sum = f.Dot, f.Hash, f.Size, sha256.New()
 	}
 	if f.Offset != s.at || f.Dot != s.of || f.Hash != s.hash || f.Size != s.size {
 		return 0, fmt.Errorf("a fragment of change %s that does not follow", f.Dot)
 	}
+	s.sum.Write(f.Bytes)
 	if s.at += uint64(len(f.Bytes)); s.at < s.size {
 		return 0, nil
 	}
 	s.at = 0
+	if crdtsync.Hash(s.sum.Sum(nil)) != s.hash {
+		return 0, fmt.Errorf("the fragments of change %s are not what their hash says", f.Dot)
+	}
 	return 1, nil
 }
