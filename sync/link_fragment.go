@@ -126,6 +126,9 @@ func (l *Link) beginLarge(s *linkSpace, d merge.Dot, asked bool) error {
 		o.asked = o.asked || asked
 		return nil
 	}
+	if src, ok := l.local.(Source); ok && d.Seq <= src.Floor(s.name, d.Origin) {
+		return &TruncatedError{s.name, d} // since it was next in line
+	}
 	raw, err := l.local.Change(s.name, d)
 	if err != nil {
 		return err

@@ -27,6 +27,8 @@ type bugs struct {
 	floorAhead, missTouched, halfSnapshot bool
 	// In cursors.
 	cursorFirst, bareCursor bool
+	// In fragments.
+	claimMore bool
 }
 
 // Mutants returns the mutants, in a slice of the caller's own.
@@ -107,6 +109,7 @@ func driverMutants() []*Mutant {
 		{"snapshot-in-halves", "the heads of a snapshot are durable before its cells", bugs{halfSnapshot: true}},
 		{"floor-beyond-log", "a truncated log is said to lack more than was taken out", bugs{floorAhead: true}},
 		{"part-misses-cells", "a cell that was written to is not sent with the others", bugs{missTouched: true}},
+		{"resumes-too-far", "a node says of a change in fragments that it has more than it has", bugs{claimMore: true}},
 		{"map-order", "the order of a map's iteration reaches the network", bugs{mapOrder: true}},
 	}
 }
