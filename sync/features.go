@@ -21,12 +21,14 @@ const (
 	FeatureFragment = "fragment"
 	// FeaturePiece: other frames that are too long come in parts: PIECE.
 	FeaturePiece = "piece"
+	// FeatureS2: frames may be compressed as S2 blocks.
+	FeatureS2 = "s2"
 )
 
 // Features returns the features of this package, ascending, in a slice of the
 // caller's own.
 func Features() []string {
-	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureFragment, FeatureNeed, FeaturePiece, FeatureSnapshot}
+	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureFragment, FeatureNeed, FeaturePiece, FeatureS2, FeatureSnapshot}
 }
 
 // Limits of a Hello.

@@ -174,15 +174,15 @@ func (p *Partials) find(k partialKey) *partial {
 	return nil
 }
 
-// latest returns the change of a space to which a peer has added last, nil if
-// there is none.
-func (p *Partials) latest(peer merge.Origin, space string) *partial {
-	for _, e := range slices.Backward(p.list) {
-		if e.peer == peer && e.space == space {
-			return e
+// of yields the changes of a space of which a peer has sent parts.
+func (p *Partials) of(peer merge.Origin, space string) iter.Seq[*partial] {
+	return func(yield func(*partial) bool) {
+		for _, e := range p.list {
+			if e.peer == peer && e.space == space && !yield(e) {
+				return
+			}
 		}
 	}
-	return nil
 }
 
 // begin makes an entry, unless there is no room for one.

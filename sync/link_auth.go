@@ -144,6 +144,6 @@ func (l *Link) stepRevoked(f *Revoked, r *Ready) {
 
 func (l *Link) stepUnsubscribe(f *Unsubscribe) {
 	if s, ok := l.spaces[f.Space]; ok {
-		s.out, s.wanted, s.outgoing = nil, nil, nil
+		s.out, s.wanted, s.outgoing, s.had = nil, nil, nil, nil
 	}
 }

@@ -3,6 +3,7 @@ package sync
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"github.com/joinery-crdt/joinery/merge"
 )
@@ -73,6 +74,12 @@ func (l *Link) pushed(s *linkSpace, count, size int) ([][]byte, error) {
 		if err != nil || len(batch) > 0 || !large {
 			return batch, err
 		}
+		if o := s.outgoing; o != nil && o.dot == d { // it was asked for, and is sent
+			if err := s.out.Pass(l.local); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if !l.Both(FeatureFragment) {
 			s.out.Hold()
 			s.holdBack(d, bytes)
@@ -134,11 +141,37 @@ func (l *Link) beginLarge(s *linkSpace, d merge.Dot, asked bool) error {
 		return err
 	}
 	o := &outgoing{dot: d, hash: sha256.Sum256(raw), size: uint64(len(raw)), asked: asked}
-	if had := s.had; had != nil && had.Dot == d && had.Hash == o.hash && had.Offset <= o.size {
+	if had := s.takeHad(d); had != nil && had.Hash == o.hash && had.Offset <= o.size {
 		o.at = had.Offset
 	}
-	s.outgoing, s.had = o, nil
+	s.outgoing = o
 	return nil
+}
+
+// takeHad returns what the peer has said of a change, and forgets it.
+func (s *linkSpace) takeHad(d merge.Dot) (had *Partial) {
+	s.had = slices.DeleteFunc(s.had, func(p *Partial) bool {
+		if p.Dot == d {
+			had = p
+		}
+		return p.Dot == d
+	})
+	return had
+}
+
+// goOn goes on with a change of which the peer says that it has a part, and
+// reports whether there is one.
+func (l *Link) goOn(s *linkSpace) bool {
+	for len(s.had) > 0 {
+		had := s.had[0]
+		err := l.beginLarge(s, had.Dot, true)
+		s.takeHad(had.Dot)
+		if err == nil && s.outgoing.hash == had.Hash && s.busy() {
+			return true
+		}
+		s.outgoing = nil
+	}
+	return false
 }
 
 // nextFragment returns the next fragment for the peer, nil if there is none or it
@@ -186,11 +219,13 @@ func (f *Fragment) volume() (v volume) {
 // stepPartial goes on where the peer is.
 func (l *Link) stepPartial(f *Partial, r *Ready) {
 	l.withSpace(f.Space, r, func(s *linkSpace) {
-		o := s.outgoing
-		if o == nil || o.dot != f.Dot || o.hash != f.Hash {
-			s.had = f
-		} else if f.Offset <= o.size {
-			o.at = f.Offset
+		if o := s.outgoing; o != nil && o.dot == f.Dot && o.hash == f.Hash {
+			o.at = min(f.Offset, o.size)
+			return
+		}
+		s.takeHad(f.Dot)
+		if s.had = append(s.had, f); len(s.had) > maxPartialsOfOne {
+			s.had = s.had[1:]
 		}
 	})
 }
@@ -207,9 +242,9 @@ func (l *Link) stepFragment(f *Fragment, r *Ready) {
 		in := s.comes(partialKey{l.peer.Origin, s.name, f.Dot, f.Hash, f.Size})
 		switch head := l.local.Last(s.name, f.Dot.Origin); {
 		case f.Dot.Seq < head.Seq, f.Dot.Seq == head.Seq && f.Hash == head.Hash:
-			l.knownFragment(s, f, r)
+			l.knownFragment(s, in, f, r)
 		case l.access(s.name) < AccessWrite:
-			l.refuseFragment(s, f, r)
+			l.refuseFragment(s, in, f, r)
 		default:
 			l.takeFragment(s, in, f, r)
 		}
@@ -221,30 +256,40 @@ func (l *Link) stepFragment(f *Fragment, r *Ready) {
 
 // comes returns what is known of a change of which fragments come.
 func (s *linkSpace) comes(k partialKey) *incoming {
-	if s.incoming == nil || s.incoming.partialKey != k {
-		s.incoming = &incoming{partialKey: k}
+	for _, in := range s.incoming {
+		if in.partialKey == k {
+			return in
+		}
 	}
-	return s.incoming
+	in := &incoming{partialKey: k}
+	if s.incoming = append(s.incoming, in); len(s.incoming) > maxPartialsOfOne {
+		s.incoming = s.incoming[1:]
+	}
+	return in
+}
+
+func (s *linkSpace) gone(in *incoming) {
+	s.incoming = slices.DeleteFunc(s.incoming, func(o *incoming) bool { return o == in })
 }
 
 // knownFragment tells the peer that the rest is not needed.
-func (l *Link) knownFragment(s *linkSpace, f *Fragment, r *Ready) {
+func (l *Link) knownFragment(s *linkSpace, in *incoming, f *Fragment, r *Ready) {
 	if l.foreign(s, f.Dot) {
 		l.prune(s, r)
 	}
 	s.out.Skip(f.Dot)
-	s.incoming.have = f.Size
-	l.sayPartial(s, r)
-	l.forget(s.incoming)
+	in.have = f.Size
+	in.sayPartial(r)
+	l.forget(in)
 }
 
 // refuseFragment does the same of a change that the peer may not write.
-func (l *Link) refuseFragment(s *linkSpace, f *Fragment, r *Ready) {
-	if !s.incoming.said {
+func (l *Link) refuseFragment(s *linkSpace, in *incoming, f *Fragment, r *Ready) {
+	if !in.said {
 		r.Send = append(r.Send, newNack(s.name, &RefusedError{f.Dot, ErrForbidden, "who sent it may read the space and not write it"}))
 	}
-	s.incoming.have = f.Size
-	l.sayPartial(s, r)
+	in.have = f.Size
+	in.sayPartial(r)
 }
 
 // takeFragment keeps a fragment, and offers the change that it completes. A gap,
@@ -257,7 +302,7 @@ func (l *Link) takeFragment(s *linkSpace, in *incoming, f *Fragment, r *Ready) {
 	l.partials(func(p *Partials) { a = p.add(in.partialKey, l.cfg.Nonce, f.Offset, f.Bytes) })
 	switch {
 	case a.whole != nil:
-		s.incoming = nil
+		s.gone(in)
 		l.takeWhole(s, f.Dot, a.whole, r)
 		return
 	case a.lied && !a.mixed:
@@ -265,13 +310,13 @@ func (l *Link) takeFragment(s *linkSpace, in *incoming, f *Fragment, r *Ready) {
 		return
 	case a.lied:
 		in.have, in.said = 0, false
-		l.sayPartial(s, r)
+		in.sayPartial(r)
 		return
 	}
 	in.moved = in.moved || a.have > in.have
 	in.have = a.have
 	if end := f.Offset + uint64(len(f.Bytes)); f.Offset > in.have || f.Offset == 0 && end < in.have {
-		l.sayPartial(s, r)
+		in.sayPartial(r)
 	}
 }
 
@@ -286,38 +331,32 @@ func (l *Link) takeWhole(s *linkSpace, d merge.Dot, raw []byte, r *Ready) {
 }
 
 // sayPartial tells the peer how much is here, the same once between two ticks.
-func (l *Link) sayPartial(s *linkSpace, r *Ready) {
-	in := s.incoming
+func (in *incoming) sayPartial(r *Ready) {
 	if in.said && in.at == in.have {
 		return
 	}
 	in.said, in.at = true, in.have
-	r.Send = append(r.Send, &Partial{s.name, in.dot, in.hash, in.have})
+	r.Send = append(r.Send, &Partial{in.space, in.dot, in.hash, in.have})
 }
 
-// tickFragments asks for the fragments that follow, if none came since the last
-// tick, and reports whether some can be expected.
-func (l *Link) tickFragments(s *linkSpace, r *Ready) bool {
-	in := s.incoming
-	if in == nil {
-		return false
+// tickFragments asks for the fragments that follow, where none came since the
+// last tick, and reports whether some can be expected.
+func (l *Link) tickFragments(s *linkSpace, r *Ready) (coming bool) {
+	for _, in := range slices.Clone(s.incoming) {
+		switch in.said, in.idle = false, in.idle+1; {
+		case in.have == in.size || in.dot.Seq <= l.local.Head(s.name, in.dot.Origin):
+			l.forget(in) // it came from elsewhere
+			s.gone(in)
+		case in.moved:
+			in.moved, in.idle, coming = false, 0, true
+		case in.idle >= maxIdle:
+			s.gone(in) // what is here stays, as long as there is room
+		default:
+			coming = true
+			in.sayPartial(r)
+		}
 	}
-	if in.have == in.size || in.dot.Seq <= l.local.Head(s.name, in.dot.Origin) {
-		l.forget(in) // it came from elsewhere
-		s.incoming = nil
-		return false
-	}
-	in.said, in.idle = false, in.idle+1
-	if in.moved {
-		in.moved, in.idle = false, 0
-		return true
-	}
-	if in.idle >= maxIdle {
-		s.incoming = nil // what is here stays, as long as there is room
-		return false
-	}
-	l.sayPartial(s, r)
-	return true
+	return coming
 }
 
 func (l *Link) forget(in *incoming) {
@@ -325,14 +364,16 @@ func (l *Link) forget(in *incoming) {
 }
 
 // resumes returns what to say before a space is asked for anew: how much is here
-// of a change that this peer has begun to send.
+// of changes that this peer has begun to send.
 func (l *Link) resumes(s *linkSpace) (frames []Frame) {
 	if !l.Both(FeatureFragment) {
 		return nil
 	}
 	l.partials(func(p *Partials) {
-		if e := p.latest(l.peer.Origin, s.name); e != nil && e.dot.Seq > l.local.Head(s.name, e.dot.Origin) {
-			frames = append(frames, &Partial{s.name, e.dot, e.hash, uint64(len(e.buf))})
+		for e := range p.of(l.peer.Origin, s.name) {
+			if e.dot.Seq > l.local.Head(s.name, e.dot.Origin) {
+				frames = append(frames, &Partial{s.name, e.dot, e.hash, uint64(len(e.buf))})
+			}
 		}
 	})
 	return frames

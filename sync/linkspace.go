@@ -39,16 +39,16 @@ type linkSpace struct {
 	// without having been applied yet.
 	offered, unmet map[merge.Origin]uint64
 
-	revoked     bool      // the peer does not let us have it
-	probe       *probe    // for the last common change of an own origin, may be nil
-	asked       []Range   // last asked for one by one
-	wanted      []Range   // the peer has asked for one by one
-	sent, limit volume    // since the last Subscribed to the peer, and what it takes
-	outgoing    *outgoing // in fragments, nil for none
-	incoming    *incoming
-	had         *Partial // what the peer has of a change that is not on its way
-	notices     []Nack   // of what the peer cannot take, to be said to it
-	unsaid      []Nack   // the same, to be reported here
+	revoked     bool        // the peer does not let us have it
+	probe       *probe      // for the last common change of an own origin, may be nil
+	asked       []Range     // last asked for one by one
+	wanted      []Range     // the peer has asked for one by one
+	sent, limit volume      // since the last Subscribed to the peer, and what it takes
+	outgoing    *outgoing   // in fragments, nil for none
+	incoming    []*incoming // of which fragments came last, a few
+	had         []*Partial  // what the peer has of changes that are not on their way
+	notices     []Nack      // of what the peer cannot take, to be said to it
+	unsaid      []Nack      // the same, to be reported here
 	// What the peer has sent since our last Subscribe, and may send.
 	taken, granted volume
 	audit          auditState
@@ -71,7 +71,10 @@ func newLinkSpace(name string, whole int) *linkSpace {
 // number of changes it lacks.
 func (s *linkSpace) reset(known *merge.VersionVector, local Local, window volume) (missing uint64) {
 	s.acked, s.sending, s.stuck = known.Clone(), nil, false
-	s.sent, s.limit, s.outgoing = volume{}, window, nil
+	s.sent, s.limit = volume{}, window
+	if !s.busy() || !s.outgoing.asked {
+		s.outgoing = nil
+	}
 	s.notices, s.unsaid = nil, nil
 	s.renew(known.Clone()) // the frame may still be read
 	return s.out.Fill(local)
@@ -164,7 +167,7 @@ func (l *Link) take(s *linkSpace) ([][]byte, error) {
 	if count == 0 || size == 0 || l.access(s.name) == AccessNone {
 		return nil, nil
 	}
-	if batch := l.takeWanted(s, count, size); len(batch) > 0 || s.busy() || s.probing() || s.tree.lazy {
+	if batch := l.takeWanted(s, count, size); len(batch) > 0 || s.busy() || l.goOn(s) || s.probing() || s.tree.lazy {
 		return batch, nil
 	}
 	return l.pushed(s, count, size)

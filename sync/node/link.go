@@ -40,6 +40,7 @@ type peerLink struct {
 	told  map[string]uint64 // by space, the last news of members; of tickLoop
 	beats uint64            // ticks; of tickLoop
 	longs uint64            // frames that went in pieces; of writeLoop
+	s2    atomic.Bool       // frames may be compressed
 	vitals
 
 	mu      sync.Mutex // guards what follows
@@ -186,6 +187,9 @@ func (l *peerLink) readLoop(ctx context.Context) error {
 func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	l.mu.Lock()
 	r := l.core.Step(f)
+	if _, ok := f.(*crdtsync.Hello); ok {
+		l.s2.Store(l.core.Both(crdtsync.FeatureS2))
+	}
 	if _, beat := f.(*crdtsync.Ping); beat {
 		l.detector.Heard(time.Now())
 	}
@@ -390,7 +394,7 @@ func (l *peerLink) hearWhy(ctx context.Context, err error) error {
 }
 
 func (l *peerLink) send(ctx context.Context, f crdtsync.Frame) error {
-	b, err := l.node.fanout.encode(f)
+	b, err := l.node.fanout.encode(f, l.s2.Load())
 	if err != nil {
 		return err
 	}

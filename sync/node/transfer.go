@@ -19,6 +19,9 @@ type Cut struct {
 	// Until leaves out what it does not contain, nil for nothing. If it is
 	// causally closed (a vector some node had), so is the file.
 	Until *merge.VersionVector
+	// Compress makes the file smaller. Programs older than this option do not read
+	// it.
+	Compress bool
 }
 
 // Bounds of one data frame in a file.
@@ -50,6 +53,9 @@ func (s *Space) Export(ctx context.Context, w io.Writer, cut Cut) (n uint64, err
 	file, err := wire.NewFileWriter(w, wire.FileHeader{Space: s.name, Origin: s.node.Origin(), Changes: total})
 	if err != nil {
 		return 0, err
+	}
+	if cut.Compress {
+		file.Compress()
 	}
 	for {
 		if err := ctx.Err(); err != nil {

@@ -178,6 +178,9 @@ func (n *node) send(peer *node, frames []crdtsync.Frame) {
 		if n.cut(peer, s, b) {
 			continue
 		}
+		if s.link.Both(crdtsync.FeatureS2) {
+			b = wire.Compress(b)
+		}
 		w.hash.write(b)
 		w.post(n, peer, packet{b, s.dial})
 	}

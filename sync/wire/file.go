@@ -86,6 +86,7 @@ type FileWriter struct {
 	records       uint64
 	left          uint64 // changes that the header announced and are to come
 	parts         fragments
+	compress      bool
 	frame, record []byte // scratch
 }
 
@@ -104,6 +105,10 @@ func NewFileWriter(w io.Writer, h FileHeader) (*FileWriter, error) {
 	return f, f.writeRecord(frame)
 }
 
+// Compress makes Write compress frames where that pays. Programs older than
+// this option do not read such a file.
+func (f *FileWriter) Compress() { f.compress = true }
+
 // Write adds a frame, which it does not retain: of Changes as many as the header
 // said, in an order in which they can be applied. Readers skip other frames.
 func (f *FileWriter) Write(frame crdtsync.Frame) (err error) {
@@ -117,6 +122,9 @@ func (f *FileWriter) Write(frame crdtsync.Frame) (err error) {
 	f.left -= n
 	if f.frame, err = Append(f.frame[:0], frame); err != nil {
 		return err
+	}
+	if f.compress {
+		return f.writeRecord(Compress(f.frame))
 	}
 	return f.writeRecord(f.frame)
 }

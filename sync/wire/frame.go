@@ -96,7 +96,7 @@ func (t Type) String() string {
 }
 
 // FlagIgnorable marks a frame that a node which does not know its type skips.
-// No type of this version carries it, nor any other flag.
+// No type of this version carries it.
 const FlagIgnorable = 1
 
 const headerSize = 2 // type, flags
@@ -172,7 +172,8 @@ func sizeHint(b body) int {
 
 // Decode reads a frame. The result does not share memory with b. A frame of an
 // unknown type that carries [FlagIgnorable] gives no frame and no error. All
-// else that Append does not write is a [*FrameError].
+// else that Append does not write is a [*FrameError], but for compressed frames
+// of what it writes.
 func Decode(b []byte) (crdtsync.Frame, error) { return decode(b, MaxFrame) }
 
 func decode(b []byte, limit int) (crdtsync.Frame, error) {
@@ -182,10 +183,16 @@ func decode(b []byte, limit int) (crdtsync.Frame, error) {
 	}
 	into := newBody(t)
 	if into == nil {
-		if b[1] == FlagIgnorable {
+		if b[1]&FlagIgnorable != 0 {
 			return nil, nil
 		}
 		return nil, &FrameError{t, "not known here: the peer speaks a newer version, upgrade this node"}
+	}
+	if b[1]&FlagS2 != 0 {
+		if b, err = expand(b, limit); err != nil {
+			return nil, err
+		}
+		raw = b[headerSize:]
 	}
 	if err := decodeBody(t, b, raw, into, limit); err != nil {
 		return nil, err
@@ -199,7 +206,7 @@ func splitFrame(b []byte, limit int) (Type, []byte, error) {
 		return 0, nil, &FrameError{0, fmt.Sprintf("%d bytes, shorter than its header", len(b))}
 	case len(b) > limit:
 		return 0, nil, &FrameError{Type(b[0]), fmt.Sprintf("%d bytes, the limit is %d", len(b), limit)}
-	case b[1]&^FlagIgnorable != 0:
+	case b[1]&^(FlagIgnorable|FlagS2) != 0:
 		return 0, nil, &FrameError{Type(b[0]), fmt.Sprintf("unknown flags %#x", b[1])}
 	}
 	return Type(b[0]), b[headerSize:], nil
