@@ -3,6 +3,7 @@ package sync_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -380,4 +381,31 @@ func changesOf(t *testing.T, n int) (list []*crdtsync.Change) {
 		list = append(list, c)
 	}
 	return list
+}
+
+// TestAuditRepairsLargeCells damages a cell that no frame holds, at a replica
+// whose log cannot tell what it was: the peer's comes in pieces.
+func TestAuditRepairsLargeCells(t *testing.T) {
+	net := newNetwork(t, seeded(1), someReplicas(t, 2, "notes")...)
+	net.connect(0, 1)
+	net.settle()
+	net.write(0, "notes", bigPut(1<<20))
+	net.wantLevel("before the damage", 10)
+	victim := net.replicas[1].space("notes")
+	want := maps.Clone(victim.cells)
+	for key, state := range victim.cells {
+		victim.cells[key] = append(slices.Clone(state[:len(state)-1]), state[len(state)-1]^1)
+	}
+	clear(victim.at)
+	net.damaged = true
+	net.do(direction{0, 1}, net.links[direction{0, 1}].Audit("notes"))
+	for range 10 {
+		net.tick()
+	}
+	if !maps.EqualFunc(victim.cells, want, slices.Equal) {
+		t.Error("the cell is still damaged")
+	}
+	if net.pieces == 0 {
+		t.Error("no frame went in pieces")
+	}
 }

@@ -18,6 +18,9 @@ import (
 func (k *Knobs) drawParts(r *rand.Rand) {
 	maybe(r, 3, func() {
 		k.Whole, k.Fragment = 60+r.IntN(150), 20+r.IntN(100)
+		if k.Large { // a change would take hundreds of frames, of which some are always lost
+			k.Fragment *= 40
+		}
 		maybe(r, 3, func() { k.Unparted = true })
 	})
 	maybe(r, 4, func() { k.Piece = 80 + r.IntN(200) })

@@ -74,7 +74,9 @@ func TestCompressOnlyWherePays(t *testing.T) {
 // compressedBombs returns frames that claim or hold more than a frame may, or are
 // no S2 block.
 func compressedBombs() (bombs [][]byte) {
-	bomb := func(block []byte) { bombs = append(bombs, append([]byte{byte(wire.TypeChanges), wire.FlagS2}, block...)) }
+	bomb := func(block []byte) {
+		bombs = append(bombs, append([]byte{byte(wire.TypeChanges), wire.FlagS2}, block...))
+	}
 	for _, n := range []uint64{wire.MaxFrame - 1, 1 << 20, math.MaxUint32, math.MaxUint64} {
 		bomb(binary.AppendUvarint(nil, n))
 		bomb(append(binary.AppendUvarint(nil, n), 0xff, 0xff, 0xff, 0xff, 0x10))

@@ -156,6 +156,24 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+func FuzzDecodeLong(f *testing.F) {
+	for _, frame := range frames() {
+		f.Add(encode(f, frame))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		frame, err := wire.DecodeLong(b)
+		if err != nil {
+			if !errors.Is(err, wire.ErrFrame) {
+				t.Fatalf("DecodeLong: %v, not a FrameError", err)
+			}
+			return
+		}
+		if again, err := wire.AppendLong(nil, frame); err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("DecodeLong took %x, AppendLong gives %x, %v", b, again, err)
+		}
+	})
+}
+
 func BenchmarkFrames(b *testing.B) {
 	changes := &crdtsync.Changes{Space: "notes"}
 	for range 300 {

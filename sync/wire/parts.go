@@ -138,8 +138,8 @@ func limitOf(t Type) int {
 
 // DecodeLong is Decode for a frame that came in pieces.
 func DecodeLong(b []byte) (crdtsync.Frame, error) {
-	if len(b) > 0 && !Type(b[0]).Long() {
-		return nil, &FrameError{Type(b[0]), "in pieces: a frame of this type has to be whole"}
+	if len(b) < headerSize || !Type(b[0]).Long() || b[1]&FlagS2 != 0 {
+		return nil, &FrameError{0, "in pieces: a frame of this type has to be whole, and none is compressed"}
 	}
 	return decode(b, crdtsync.MaxLong)
 }
