@@ -125,6 +125,7 @@ type partial struct {
 // arrival is what became of a part.
 type arrival struct {
 	have  uint64
+	took  bool   // the part
 	whole []byte // when the last part came, which is then forgotten
 	// lied: what came is not what the hash says. If it came over one link, its
 	// peer has lied.
@@ -154,6 +155,7 @@ func (p *Partials) add(k partialKey, by Nonce, offset uint64, b []byte) (a arriv
 	e.buf = append(e.buf, b...)
 	e.mixed = e.mixed || e.by != by
 	p.touch(e)
+	a.took = true
 	if a.have = uint64(len(e.buf)); a.have < k.size {
 		return a
 	}

@@ -216,11 +216,23 @@ func (f *Fragment) volume() (v volume) {
 	return v
 }
 
+// seek goes on at an offset, and returns what is to be sent again.
+func (o *outgoing) seek(offset uint64) (again volume) {
+	if offset < o.at {
+		again.bytes = o.at - offset
+		if o.at == o.size {
+			again.changes = 1
+		}
+	}
+	o.at = offset
+	return again
+}
+
 // stepPartial goes on where the peer is.
 func (l *Link) stepPartial(f *Partial, r *Ready) {
 	l.withSpace(f.Space, r, func(s *linkSpace) {
 		if o := s.outgoing; o != nil && o.dot == f.Dot && o.hash == f.Hash {
-			o.at = min(f.Offset, o.size)
+			s.sent = s.sent.minus(o.seek(min(f.Offset, o.size)))
 			return
 		}
 		s.takeHad(f.Dot)
@@ -236,7 +248,6 @@ func (l *Link) stepFragment(f *Fragment, r *Ready) {
 	}
 	l.withSpace(f.Space, r, func(s *linkSpace) {
 		s.active = true
-		s.taken = s.taken.plus(f.volume())
 		s.noteOffered(f.Dot)
 		l.probed(s, f.Dot, func() Hash { return f.Hash }, r)
 		in := s.comes(partialKey{l.peer.Origin, s.name, f.Dot, f.Hash, f.Size})
@@ -278,6 +289,7 @@ func (l *Link) knownFragment(s *linkSpace, in *incoming, f *Fragment, r *Ready) 
 		l.prune(s, r)
 	}
 	s.out.Skip(f.Dot)
+	s.taken = s.taken.plus(f.volume())
 	in.have = f.Size
 	in.sayPartial(r)
 	l.forget(in)
@@ -288,6 +300,7 @@ func (l *Link) refuseFragment(s *linkSpace, in *incoming, f *Fragment, r *Ready)
 	if !in.said {
 		r.Send = append(r.Send, newNack(s.name, &RefusedError{f.Dot, ErrForbidden, "who sent it may read the space and not write it"}))
 	}
+	s.taken = s.taken.plus(f.volume())
 	in.have = f.Size
 	in.sayPartial(r)
 }
@@ -302,6 +315,7 @@ func (l *Link) takeFragment(s *linkSpace, in *incoming, f *Fragment, r *Ready) {
 	l.partials(func(p *Partials) { a = p.add(in.partialKey, l.cfg.Nonce, f.Offset, f.Bytes) })
 	switch {
 	case a.whole != nil:
+		s.taken = s.taken.plus(f.volume())
 		s.gone(in)
 		l.takeWhole(s, f.Dot, a.whole, r)
 		return
@@ -313,7 +327,10 @@ func (l *Link) takeFragment(s *linkSpace, in *incoming, f *Fragment, r *Ready) {
 		in.sayPartial(r)
 		return
 	}
-	in.moved = in.moved || a.have > in.have
+	if a.took {
+		in.moved = true
+		s.taken = s.taken.plus(f.volume())
+	}
 	in.have = a.have
 	if end := f.Offset + uint64(len(f.Bytes)); f.Offset > in.have || f.Offset == 0 && end < in.have {
 		in.sayPartial(r)

@@ -21,6 +21,9 @@ func (k *Knobs) drawParts(r *rand.Rand) {
 		if k.Large { // a change would take hundreds of frames, of which some are always lost
 			k.Fragment *= 40
 		}
+		if k.Lossy { // each change takes frames of its own, of which some are always lost: writers would be faster
+			k.Busy = false
+		}
 		maybe(r, 3, func() { k.Unparted = true })
 	})
 	maybe(r, 4, func() { k.Piece = 80 + r.IntN(200) })
