@@ -252,7 +252,7 @@ func (l *Link) stepFragment(f *Fragment, r *Ready) {
 		l.probed(s, f.Dot, func() Hash { return f.Hash }, r)
 		in := s.comes(partialKey{l.peer.Origin, s.name, f.Dot, f.Hash, f.Size})
 		switch head := l.local.Last(s.name, f.Dot.Origin); {
-		case f.Dot.Seq < head.Seq, f.Dot.Seq == head.Seq && f.Hash == head.Hash:
+		case !s.witnessing(f.Dot) && (f.Dot.Seq < head.Seq || f.Dot.Seq == head.Seq && f.Hash == head.Hash):
 			l.knownFragment(s, in, f, r)
 		case l.access(s.name) < AccessWrite:
 			l.refuseFragment(s, in, f, r)

@@ -395,6 +395,10 @@ func (l *peerLink) hearWhy(ctx context.Context, err error) error {
 
 func (l *peerLink) send(ctx context.Context, f crdtsync.Frame) error {
 	b, err := l.node.fanout.encode(f, l.s2.Load())
+	if _, proof := f.(*crdtsync.Forked); proof && err != nil {
+		l.node.log.Warn("a change that shows a fork is too long to be told", "code", "too_large", "peer", l.peer.address, "err", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

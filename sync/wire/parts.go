@@ -110,10 +110,10 @@ func (b *piece) frame() crdtsync.Frame {
 }
 
 // Long reports whether frames of the type may be longer than [MaxFrame], in
-// pieces: those with vectors, members or cells.
+// pieces: those with vectors, members, changes that prove something, or cells.
 func (t Type) Long() bool {
 	switch t {
-	case TypeSubscribe, TypeMembers, TypeAck, TypeSnapshotBegin, TypeRepair:
+	case TypeSubscribe, TypeMembers, TypeForked, TypeAck, TypeSnapshotBegin, TypeRepair:
 		return true
 	}
 	return false
