@@ -14,19 +14,30 @@ import (
 	"github.com/joinery-crdt/joinery/merge"
 )
 
-// MaxChange is the largest encoded change in bytes. It leaves room for the
-// frame around it.
-const MaxChange = 240 << 10
+// Limits of a change. Every node takes changes up to them (ADR 0019).
+const (
+	MaxChange = 16 << 20 // bytes, encoded
+	MaxOps    = 1 << 18  // cells that it writes to
+	MaxDots   = 1 << 20  // dots that it depends on or supersedes
+)
+
+// MaxWhole is the largest change that a Changes frame carries, in bytes. It
+// leaves room for the frame around it. Larger ones go in fragments.
+const MaxWhole = 240 << 10
 
 // ErrTooLarge is the kind of every [*TooLargeError].
 var ErrTooLarge = errors.New("sync: change too large")
 
 // A TooLargeError reports a transaction that does not fit into one change.
-type TooLargeError struct{ Size int }
+type TooLargeError struct {
+	Size  int // of the change, in What
+	Limit int
+	What  string // bytes, cells or dots
+}
 
 // Error says what to do.
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("sync: a change of %d bytes, the limit is %d; split the transaction", e.Size, MaxChange)
+	return fmt.Sprintf("sync: a change of %d %s, the limit is %d; split the transaction", e.Size, e.What, e.Limit)
 }
 
 // Is makes a TooLargeError match [ErrTooLarge].
@@ -65,8 +76,8 @@ func (c *Change) write(op *CellOp) crdt.Write {
 }
 
 // NewChange returns the change with its encoding made. It sorts and keeps deps
-// and ops. Larger than [MaxChange] it is a [*TooLargeError]; what no peer would
-// decode, such as two ops on one cell, is a [*RefusedError].
+// and ops. Beyond [MaxChange], [MaxOps] or [MaxDots] it is a [*TooLargeError]; what
+// no peer would decode, such as two ops on one cell, is a [*RefusedError].
 func NewChange(dot merge.Dot, at hlc.Timestamp, prev Hash, deps []merge.Dot, ops []CellOp) (*Change, error) {
 	slices.SortFunc(deps, merge.Dot.Compare)
 	slices.SortFunc(ops, func(a, b CellOp) int { return a.Cell.Compare(b.Cell) })
@@ -74,11 +85,30 @@ func NewChange(dot merge.Dot, at hlc.Timestamp, prev Hash, deps []merge.Dot, ops
 	if err := c.check(); err != nil {
 		return nil, rejected(c, err)
 	}
+	if err := c.checkCounts(); err != nil {
+		return nil, err
+	}
 	c.raw = c.encode()
 	if len(c.raw) > MaxChange {
-		return nil, &TooLargeError{len(c.raw)}
+		return nil, &TooLargeError{len(c.raw), MaxChange, "bytes"}
 	}
 	return c, nil
+}
+
+// checkCounts returns a TooLargeError if there is more in the change than a
+// reader makes room for.
+func (c *Change) checkCounts() error {
+	if len(c.Ops) > MaxOps {
+		return &TooLargeError{len(c.Ops), MaxOps, "cells"}
+	}
+	dots := len(c.Deps)
+	for i := range c.Ops {
+		dots += len(c.Ops[i].Seen)
+	}
+	if dots > MaxDots {
+		return &TooLargeError{dots, MaxDots, "dots"}
+	}
+	return nil
 }
 
 // check returns an error unless DecodeChange would take the change's encoding.

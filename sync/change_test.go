@@ -116,11 +116,11 @@ func TestChangeLimits(t *testing.T) {
 	ops := func(n int) []crdtsync.CellOp {
 		return []crdtsync.CellOp{{Cell: crdtsync.CellKey{Object: "o", Kind: "lww"}, Op: crdt.Op{Put: true, Payload: value[:n]}}}
 	}
-	small, err := crdtsync.NewChange(dotOf(1, 1), 1, crdtsync.Hash{}, nil, ops(1<<16))
+	small, err := crdtsync.NewChange(dotOf(1, 1), 1, crdtsync.Hash{}, nil, ops(1<<22))
 	if err != nil {
 		t.Fatal(err)
 	}
-	most := len(value) - (len(small.Bytes()) - 1<<16)
+	most := len(value) - (len(small.Bytes()) - 1<<22)
 	largest, err := crdtsync.NewChange(dotOf(1, 1), 1, crdtsync.Hash{}, nil, ops(most))
 	if err != nil || len(largest.Bytes()) != crdtsync.MaxChange {
 		t.Fatalf("the largest change: %v", err)

@@ -49,7 +49,7 @@ func (l *Link) cut(space string, c Cursor) *merge.VersionVector {
 
 // announce says to the peer what the node has of a space: by the last common cut where that is
 // known and says enough, and by the vector otherwise.
-func (l *Link) announce(s *linkSpace) Frame {
+func (l *Link) announce(s *linkSpace) []Frame {
 	cuts, ok := l.local.(Cuts)
 	if !ok {
 		return l.subscribe(s)
@@ -65,7 +65,7 @@ func (l *Link) announce(s *linkSpace) Frame {
 	}
 	s.begin(l.cfg.window())
 	s.owed = arrears{resumed: true}
-	return &Resume{s.name, c, mark}
+	return append(l.resumes(s), &Resume{s.name, c, mark})
 }
 
 // Bytes that a change and an origin in a vector take, roughly.
@@ -141,7 +141,7 @@ func (l *Link) knownAbove(space string, at *merge.VersionVector) []Known {
 
 // stepRewind steps down to the vector.
 func (l *Link) stepRewind(f *Rewind, r *Ready) {
-	l.withSpace(f.Space, r, func(s *linkSpace) { r.Send = append(r.Send, l.subscribe(s)) })
+	l.withSpace(f.Space, r, func(s *linkSpace) { l.ask(s, r) })
 }
 
 // position returns what to say with a frame after which the peer has been sent

@@ -13,7 +13,7 @@ import (
 // sense to their kinds is checked when the change is applied.
 func DecodeChange(raw []byte) (*Change, error) {
 	if len(raw) > MaxChange {
-		return nil, &TooLargeError{len(raw)}
+		return nil, &TooLargeError{len(raw), MaxChange, "bytes"}
 	}
 	d := decoder{Reader: varint.NewReader("sync: change", raw)}
 	c := d.change()
@@ -32,6 +32,7 @@ type decoder struct {
 	objects                               []objectRef
 	elements                              []string
 	usedOrigins, usedObjects, usedElement int
+	counted                               int // dots
 }
 
 func (d *decoder) change() *Change {
@@ -59,17 +60,28 @@ func (d *decoder) tables() {
 	for i := range d.origins {
 		copy(d.origins[i][:], d.Fixed(16))
 	}
-	d.objects = make([]objectRef, d.Count(4))
+	d.objects = make([]objectRef, d.entries(4))
 	for i := range d.objects {
 		d.objects[i] = objectRef{d.name("object", MaxObject), d.name("kind", MaxKind)}
 	}
-	d.elements = make([]string, d.Count(1))
+	d.elements = make([]string, d.entries(1))
 	for i := range d.elements {
 		d.elements[i] = string(d.Bytes())
 	}
 	if hasDuplicates(d.origins) || hasDuplicates(d.objects) || hasDuplicates(d.elements) {
 		d.Fail("table entry twice")
 	}
+}
+
+// entries reads the length of a table that ops refer to, each entry of at least
+// size bytes.
+func (d *decoder) entries(size int) int {
+	n := d.Count(size)
+	if n > MaxOps {
+		d.Fail("more entries than a change may have ops")
+		return 0
+	}
+	return n
 }
 
 func hasDuplicates[T comparable](list []T) bool {
@@ -115,6 +127,10 @@ func (d *decoder) index(n int, used *int) int {
 
 func (d *decoder) dots() []merge.Dot {
 	n := d.Count(2)
+	if d.counted += n; d.counted > MaxDots {
+		d.Fail("more dots than a change may have")
+		return nil
+	}
 	if n == 0 {
 		return nil
 	}
@@ -135,7 +151,12 @@ func (d *decoder) dots() []merge.Dot {
 }
 
 func (d *decoder) ops() []CellOp {
-	ops := make([]CellOp, d.Count(4))
+	n := d.Count(4)
+	if n > MaxOps {
+		d.Fail("more ops than a change may have")
+		return nil
+	}
+	ops := make([]CellOp, n)
 	for k := range ops {
 		ops[k] = d.op()
 		if d.Err() != nil {

@@ -22,12 +22,18 @@ const (
 	FeatureStream = "stream"
 	// FeatureNames: cells of a snapshot may be named by ops: SNAPSHOT-NAMED.
 	FeatureNames = "names"
+	// FeatureFragment: changes that no frame holds come in parts: FRAGMENT.
+	FeatureFragment = "fragment"
+	// FeaturePiece: other frames that are too long come in parts: PIECE.
+	FeaturePiece = "piece"
+	// FeatureS2: frames may be compressed as S2 blocks.
+	FeatureS2 = "s2"
 )
 
 // Features returns the features of this package, ascending, in a slice of the
 // caller's own.
 func Features() []string {
-	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureNames, FeatureNeed, FeatureSnapshot, FeatureStream}
+	return []string{FeatureCredit, FeatureExplain, FeatureForks, FeatureFragment, FeatureNames, FeatureNeed, FeaturePiece, FeatureS2, FeatureSnapshot, FeatureStream}
 }
 
 // Limits of a Hello.

@@ -226,7 +226,7 @@ func vectorOf(heads map[merge.Origin]Head) *merge.VersionVector {
 // it sends the cells that were written to since what the peer has, or offers all
 // of them.
 func (l *Link) stepDown(s *linkSpace, src Source) (Frame, error) {
-	s.out, s.stuck = nil, true
+	s.out, s.outgoing, s.stuck = nil, nil, true
 	_, sum, err := src.State(s.name)
 	if err != nil || sum.Unread > 0 {
 		return nil, err // its cells do not hold all that it has applied
@@ -268,8 +268,10 @@ func (l *Link) nextOf(s *linkSpace) (Frame, error) {
 	switch {
 	case errors.Is(err, ErrTruncated) && ok && l.Both(FeatureSnapshot):
 		return l.stepDown(s, src)
-	case err != nil || len(batch) == 0:
+	case err != nil:
 		return nil, err
+	case len(batch) == 0:
+		return l.single(s), nil
 	}
 	s.sent.add(batch)
 	return &Changes{s.name, batch, l.position(s)}, nil
@@ -289,7 +291,8 @@ func (l *Link) nextPart(s *linkSpace) (Frame, error) {
 	if _, end := f.(*SnapshotEnd); end {
 		known := s.sending.final
 		known.Merge(s.acked)
-		s.sending, s.stuck, s.out = nil, false, NewOutbox(s.name, known, nil)
+		s.sending, s.stuck = nil, false
+		s.renew(known)
 		s.out.Fill(l.local)
 	}
 	return f, nil
@@ -299,7 +302,8 @@ func (l *Link) nextPart(s *linkSpace) (Frame, error) {
 // from there.
 func (s *linkSpace) withdraw() {
 	if s.stuck && (s.sending == nil || s.sending.phase == offered) {
-		s.sending, s.stuck, s.out = nil, false, NewOutbox(s.name, s.acked.Clone(), nil)
+		s.sending, s.stuck = nil, false
+		s.renew(s.acked.Clone())
 	}
 }
 
@@ -352,12 +356,12 @@ func (l *Link) stepBegin(f *SnapshotBegin, r *Ready) {
 		case SnapshotWhole:
 		case SnapshotOffer:
 			if mine.Covers(f.Vector) { // it does not know what we have
-				r.Send = append(r.Send, l.subscribe(s))
+				l.ask(s, r)
 				return
 			}
 		case SnapshotPart:
 			if !mine.Covers(f.Vector) {
-				r.Send = append(r.Send, l.subscribe(s))
+				l.ask(s, r)
 				return
 			}
 		}
@@ -440,7 +444,7 @@ func (l *Link) Merged(space string, applied []merge.Dot, err error) (r Ready) {
 		s.ended = nil
 		switch {
 		case err == nil:
-			r.Send = append(r.Send, &Ack{space, applied, l.position(s)})
+			r.Send = append(r.Send, acks(space, applied, l.position(s))...)
 			s.settled()
 			l.noteMerged(s)
 		case forked:
@@ -450,7 +454,7 @@ func (l *Link) Merged(space string, applied []merge.Dot, err error) (r Ready) {
 			}
 		default:
 			s.doubt = true // ask for everything
-			r.Send = append(r.Send, l.subscribe(s))
+			l.ask(s, &r)
 		}
 	})
 	return r
@@ -478,6 +482,6 @@ func (l *Link) tickSnapshot(s *linkSpace, r *Ready) bool {
 	s.receiving = nil
 	s.settled()
 	r.Abandoned = append(r.Abandoned, s.name)
-	r.Send = append(r.Send, l.subscribe(s))
+	l.ask(s, r)
 	return true
 }

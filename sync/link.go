@@ -48,9 +48,10 @@ type Link struct {
 	granted     bool  // the peer has proven who it is
 	earlyFrames int   // and what it said before that
 	earlyTicks  int
-	proven      *Auth  // the credential last sent
-	accepted    bool   // and the peer has answered it
-	sendings    uint64 // snapshots ever sent or offered
+	proven      *Auth    // the credential last sent
+	accepted    bool     // and the peer has answered it
+	sendings    uint64   // snapshots ever sent or offered
+	parts       Partials // that have come, unless the driver keeps them
 	rungs       Rungs
 }
 
@@ -87,6 +88,9 @@ type LinkConfig struct {
 	// Window is the number of changes that may be on their way, 0 for
 	// WindowChanges. It is the same at all nodes: another one is for tests.
 	Window uint64
+	// Whole is the largest change in bytes that goes in one piece, 0 for MaxWhole,
+	// and Fragment the bytes of a fragment, 0 for 64 KiB: others are for tests.
+	Whole, Fragment int
 	// MaxSpaces bounds the spaces of one link, 0 for 10,000.
 	MaxSpaces int
 }
@@ -131,6 +135,9 @@ type Ready struct {
 	// Explained is answers to the driver's questions.
 	Explained []Explained
 	Comparing
+	// Long is encoded frames that came in pieces, of up to MaxLong bytes. The driver
+	// decodes each, and takes the next Step with it. They are its own.
+	Long [][]byte
 	// Err, if set, ends the link once Send is sent.
 	Err error
 }
@@ -222,6 +229,12 @@ func (l *Link) Step(f Frame) (r Ready) {
 		l.queued = f.Place
 	case *Ping:
 		r.Send = append(r.Send, &Pong{f.N})
+	case *Fragment:
+		l.stepFragment(f, &r)
+	case *Partial:
+		l.stepPartial(f, &r)
+	case *Piece:
+		l.stepPiece(f, &r)
 	default:
 		l.stepControl(f, &r)
 	}
@@ -278,7 +291,7 @@ func (l *Link) stepHello(f *Hello, r *Ready) {
 // open begins with all spaces.
 func (l *Link) open(r *Ready) {
 	for _, name := range l.local.Spaces() {
-		l.withSpace(name, r, func(s *linkSpace) { r.Send = append(r.Send, l.announce(s)) })
+		l.withSpace(name, r, func(s *linkSpace) { r.Send = append(r.Send, l.announce(s)...) })
 	}
 }
 
@@ -300,7 +313,7 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 			r.end("protocol", "too many spaces, or one with an unusable name")
 			return
 		}
-		s = newLinkSpace(name)
+		s = newLinkSpace(name, l.cfg.whole())
 		l.spaces[name] = s
 		at, _ := slices.BinarySearch(l.order, name)
 		l.order = slices.Insert(l.order, at, name)
@@ -308,7 +321,8 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 	fn(s)
 }
 
-func (l *Link) subscribe(s *linkSpace) Frame {
+// subscribe asks for what the node lacks of a space.
+func (l *Link) subscribe(s *linkSpace) []Frame {
 	s.unheard = true
 	s.begin(l.cfg.window())
 	s.owed = arrears{}
@@ -316,8 +330,12 @@ func (l *Link) subscribe(s *linkSpace) Frame {
 	if s.doubt {
 		s.doubt, v = false, &merge.VersionVector{}
 	}
-	return &Subscribe{s.name, v, l.known(s.name)}
+	v, rest := l.fit(v)
+	frames := append(l.resumes(s), &Subscribe{s.name, v, l.known(s.name)})
+	return append(frames, acks(s.name, rest, 0)...)
 }
+
+func (l *Link) ask(s *linkSpace, r *Ready) { r.Send = append(r.Send, l.subscribe(s)...) }
 
 func (l *Link) stepSubscribe(f *Subscribe, r *Ready) {
 	if l.forbidden(f.Space, r) {
@@ -342,7 +360,7 @@ func (l *Link) forbidden(space string, r *Ready) bool {
 // answer starts sending what a peer that has vector lacks.
 func (l *Link) answer(s *linkSpace, vector *merge.VersionVector, known []Known, r *Ready) {
 	if !s.announced {
-		r.Send = append(r.Send, l.announce(s))
+		r.Send = append(r.Send, l.announce(s)...)
 	}
 	s.tree.eager()
 	missing := s.reset(vector, l.local, l.cfg.window())
@@ -351,77 +369,6 @@ func (l *Link) answer(s *linkSpace, vector *merge.VersionVector, known []Known, 
 	if c, ok := l.chainer(); ok {
 		l.tellForks(s, c, r)
 	}
-}
-
-func (l *Link) stepChanges(f *Changes, r *Ready) {
-	l.withSpace(f.Space, r, func(s *linkSpace) {
-		s.active = true
-		s.taken.add(f.Changes)
-		foreign := 0
-		for _, raw := range f.Changes {
-			known, err := l.stepChange(s, raw, r)
-			if err != nil {
-				r.end("protocol", err.Error())
-				return
-			}
-			if known {
-				foreign++
-			}
-		}
-		if foreign > 0 && foreign == len(f.Changes) {
-			l.prune(s, r)
-		}
-		if len(r.Offer) == 0 {
-			l.grant(s, r)
-		}
-		s.hears(f.Position)
-		if r.Position = f.Position; len(r.Offer) == 0 {
-			l.meet(s, f.Position, r)
-		}
-	})
-}
-
-// stepChange offers one change, unless it is known or nobody could apply it, and
-// reports whether it is known from elsewhere. An error says that it has not even
-// a name.
-func (l *Link) stepChange(s *linkSpace, raw []byte, r *Ready) (foreign bool, err error) {
-	h, err := ReadHeader(raw)
-	if err != nil {
-		return false, err
-	}
-	foreign = l.foreign(s, h.Dot)
-	s.out.Skip(h.Dot)
-	s.noteOffered(h.Dot)
-	l.probed(s, h.Dot, raw, r)
-	l.witnessed(s, h.Dot, raw, r)
-	if h.Dot.Seq < l.local.Head(s.name, h.Dot.Origin) {
-		return foreign, nil
-	}
-	if c, refusal := l.readChange(s, h, raw); refusal != nil {
-		r.Rejected = append(r.Rejected, Rejected{s.name, raw, refusal})
-		r.Send = append(r.Send, newNack(s.name, refusal))
-	} else {
-		r.Offer = append(r.Offer, Offered{s.name, c})
-		if h.Dot.Seq > l.local.Head(s.name, h.Dot.Origin) {
-			l.noteFresh(s)
-		}
-	}
-	return foreign, nil
-}
-
-// readChange decodes a change, or says why it is refused as it is.
-func (l *Link) readChange(s *linkSpace, h Header, raw []byte) (*Change, *RefusedError) {
-	if l.access(s.name) < AccessWrite {
-		return nil, &RefusedError{h.Dot, ErrForbidden, "who sent it may read the space and not write it"}
-	}
-	c, err := DecodeChange(raw)
-	switch {
-	case err == nil:
-		return c, nil
-	case errors.Is(err, ErrTooLarge):
-		return nil, &RefusedError{h.Dot, ErrTooLarge, err.Error()}
-	}
-	return nil, &RefusedError{h.Dot, ErrMalformed, err.Error()}
 }
 
 func (l *Link) stepFrontier(f *Frontier, r *Ready) {
@@ -439,7 +386,7 @@ func (l *Link) stepFrontier(f *Frontier, r *Ready) {
 			r.Diverged = append(r.Diverged, s.name)
 		}
 		if !s.announced {
-			r.Send = append(r.Send, l.subscribe(s))
+			l.ask(s, r)
 		}
 	})
 }
@@ -452,7 +399,7 @@ func (l *Link) Moved(space string, heads []merge.Dot) (r Ready) {
 	}
 	l.withSpace(space, &r, func(s *linkSpace) {
 		if !s.announced {
-			r.Send = append(r.Send, l.subscribe(s))
+			l.ask(s, &r)
 		}
 		for _, d := range heads {
 			s.out.Add(d)
@@ -466,7 +413,7 @@ func (l *Link) Moved(space string, heads []merge.Dot) (r Ready) {
 func (l *Link) Done(space string, applied []merge.Dot, refused []error) (r Ready) {
 	l.withSpace(space, &r, func(s *linkSpace) {
 		if len(applied) > 0 {
-			r.Send = append(r.Send, &Ack{space, applied, l.position(s)})
+			r.Send = append(r.Send, acks(space, applied, l.position(s))...)
 		}
 		for _, err := range refused {
 			e, ok := errors.AsType[*RefusedError](err)

@@ -362,31 +362,31 @@ func (l *Link) Mended(m *Mending, done *Mended, err error) (r Ready) {
 				last = RepairLast
 			}
 			if news := changed(m, done); m.last || len(news) > 0 {
-				s.reply(repairs(m, news, RepairMore, last)...)
+				s.reply(l.repairs(m, news, RepairMore, last)...)
 			}
 			if m.last {
 				s.audit.serving, s.audit.news = nil, true
 			}
 		case m.role == mendTake && err == nil:
 			if news := changed(m, done); len(news) > 0 {
-				s.reply(repairs(m, news, RepairNews, RepairNews)...)
+				s.reply(l.repairs(m, news, RepairNews, RepairNews)...)
 			}
 		}
 		if c := s.audit.asking; c != nil && c.phase == phaseMend && m.last {
-			s.mendOn(m, done, err, &r)
+			l.mendOn(s, m, done, err, &r)
 		}
 	})
 	return r
 }
 
 // mendOn goes on with the comparison of this side once its cells are mended.
-func (s *linkSpace) mendOn(m *Mending, done *Mended, err error, r *Ready) {
+func (l *Link) mendOn(s *linkSpace, m *Mending, done *Mended, err error, r *Ready) {
 	c := s.audit.asking
 	if err != nil || m.role == mendTake {
 		s.endAudit(r, AuditResult{Err: err})
 		return
 	}
-	frames := repairs(m, done.Cells, RepairTell, RepairAsk)
+	frames := l.repairs(m, done.Cells, RepairTell, RepairAsk)
 	c.last = frames[len(frames)-1]
 	c.last.(*Repair).Wanted = c.wanted
 	s.reply(frames...)
@@ -406,11 +406,15 @@ func changed(m *Mending, done *Mended) (news []MendCell) {
 }
 
 // repairs puts cells into frames, at least one.
-func repairs(m *Mending, cells []MendCell, stage, last uint64) (frames []Frame) {
+func (l *Link) repairs(m *Mending, cells []MendCell, stage, last uint64) (frames []Frame) {
+	most := maxCellSent
+	if l.Both(FeaturePiece) {
+		most = maxCellLong
+	}
 	f := &Repair{Space: m.Space, Applied: m.Applied, Stage: stage}
 	size := 0
 	for i := range cells {
-		b, _ := cells[i].AppendBinary(nil) // never fails
+		b := cells[i].appendWithin(nil, most)
 		if size += len(b); len(f.Cells) > 0 && (size > maxRepair || len(f.Cells) == maxRepairCells) {
 			frames = append(frames, f)
 			f, size = &Repair{Space: m.Space, Applied: m.Applied, Stage: stage}, len(b)

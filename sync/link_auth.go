@@ -85,7 +85,7 @@ func (l *Link) Admit(g Grant) (r Ready) {
 	}
 	for _, name := range l.order {
 		if s := l.spaces[name]; l.access(name) == AccessNone && s.out != nil {
-			s.out = nil
+			s.out, s.outgoing = nil, nil
 			r.Send = append(r.Send, &Revoked{name, "forbidden", "the new credential does not cover the space"})
 		}
 	}
@@ -132,7 +132,7 @@ func (l *Link) stepWelcome(r *Ready) {
 	for _, name := range l.order {
 		if s := l.spaces[name]; renewed && s.revoked {
 			s.revoked = false
-			r.Send = append(r.Send, l.subscribe(s))
+			l.ask(s, r)
 		}
 	}
 }
@@ -157,13 +157,13 @@ func (l *Link) tickAuth(r *Ready) {
 // revoked takes the news that this node may not have a space.
 func (l *Link) stepRevoked(f *Revoked, r *Ready) {
 	if s, ok := l.spaces[f.Space]; ok {
-		s.revoked, s.out = true, nil
+		s.revoked, s.out, s.outgoing = true, nil, nil
 		r.Revoked = append(r.Revoked, *f)
 	}
 }
 
 func (l *Link) stepUnsubscribe(f *Unsubscribe) {
 	if s, ok := l.spaces[f.Space]; ok {
-		s.out, s.wanted = nil, nil
+		s.out, s.wanted, s.outgoing, s.had = nil, nil, nil, nil
 	}
 }

@@ -19,6 +19,11 @@ func (v *volume) add(batch [][]byte) {
 
 func (v volume) plus(w volume) volume { return volume{v.changes + w.changes, v.bytes + w.bytes} }
 
+// minus takes off what w counts, as far as it was counted.
+func (v volume) minus(w volume) volume {
+	return volume{v.changes - min(v.changes, w.changes), v.bytes - min(v.bytes, w.bytes)}
+}
+
 // room returns how much of limit v leaves, at most one frame.
 func (v volume) room(limit volume) (count, size int) {
 	left := func(limit, used uint64, most int) int {

@@ -234,11 +234,17 @@ func (l *Link) gaveUp(s *linkSpace, r *Ready) {
 	r.Forks = append(r.Forks, Fork{Space: s.name, Origin: p.origin, Common: p.lo, Unsure: p.hi - 1})
 }
 
+// witnessing reports whether the peer's change with a dot is waited for, to prove
+// a fork.
+func (s *linkSpace) witnessing(d merge.Dot) bool {
+	p := s.probe
+	return p != nil && p.foreign && p.lo+1 == p.hi && d == (merge.Dot{Origin: p.origin, Seq: p.hi})
+}
+
 // witnessed takes the peer's change under the dot at which an origin was found to
 // have forked.
 func (l *Link) witnessed(s *linkSpace, d merge.Dot, raw []byte, r *Ready) {
-	p := s.probe
-	if p == nil || !p.foreign || p.lo+1 != p.hi || d != (merge.Dot{Origin: p.origin, Seq: p.hi}) {
+	if !s.witnessing(d) {
 		return
 	}
 	s.probe = nil

@@ -167,8 +167,8 @@ func (l *Link) probeNext(s *linkSpace, r *Ready) {
 	r.Send = append(r.Send, &Need{s.name, []Range{{p.origin, mid, mid}}})
 }
 
-// probed takes a change that may answer the search.
-func (l *Link) probed(s *linkSpace, d merge.Dot, raw []byte, r *Ready) {
+// probed takes the hash of a change that may answer the search.
+func (l *Link) probed(s *linkSpace, d merge.Dot, hash func() Hash, r *Ready) {
 	p := s.probe
 	if _, ok := l.chainer(); ok || p == nil || d.Origin != p.origin || d.Seq <= p.lo || d.Seq >= p.hi {
 		return
@@ -178,7 +178,7 @@ func (l *Link) probed(s *linkSpace, d merge.Dot, raw []byte, r *Ready) {
 		s.probe = nil
 		return
 	}
-	if p.ticks = 0; own == sha256.Sum256(raw) {
+	if p.ticks = 0; own == hash() {
 		p.lo = d.Seq
 	} else {
 		p.hi = d.Seq

@@ -63,6 +63,12 @@ func (l *Link) takeWanted(s *linkSpace, count, size int) (batch [][]byte) {
 			continue
 		}
 		raw, err := l.local.Change(s.name, merge.Dot{Origin: w.Origin, Seq: w.First})
+		if err == nil && len(raw) > s.whole {
+			if !l.wantedLarge(s, merge.Dot{Origin: w.Origin, Seq: w.First}, len(batch)) {
+				break
+			}
+			continue
+		}
 		if err != nil {
 			s.wanted = s.wanted[1:]
 			continue
@@ -71,10 +77,33 @@ func (l *Link) takeWanted(s *linkSpace, count, size int) (batch [][]byte) {
 			break
 		}
 		batch = append(batch, raw)
-		s.wanted = slices.Clone(s.wanted)
-		s.wanted[0].First++
+		s.wantNext()
 	}
 	return batch
+}
+
+// wantNext goes on behind the first change of what the peer asked for.
+func (s *linkSpace) wantNext() {
+	s.wanted = slices.Clone(s.wanted)
+	s.wanted[0].First++
+}
+
+// wantedLarge begins to send a change that the peer asked for and that is too
+// large for a frame, unless others are before it. It reports whether to go on.
+func (l *Link) wantedLarge(s *linkSpace, d merge.Dot, before int) bool {
+	switch {
+	case !l.Both(FeatureFragment):
+		s.wanted = s.wanted[1:]
+		return true
+	case before > 0 || s.busy() && s.outgoing.dot != d:
+		return false
+	}
+	if l.beginLarge(s, d, true) != nil {
+		s.wanted = s.wanted[1:]
+		return true
+	}
+	s.wantNext()
+	return false
 }
 
 func (l *Link) stepExplain(f *Explain, r *Ready) {

@@ -41,8 +41,11 @@ func (l *Link) tickSpace(s *linkSpace, r *Ready) {
 	if level {
 		s.settled()
 	}
-	if coming := l.tickSnapshot(s, r); !coming && l.asks(s, mine, level, r) {
-		r.Send = append(r.Send, l.subscribe(s))
+	r.Refused = append(r.Refused, s.unsaid...)
+	s.unsaid = nil
+	snapshot, fragments := l.tickSnapshot(s, r), l.tickFragments(s, r)
+	if !snapshot && !fragments && l.asks(s, mine, level, r) {
+		l.ask(s, r)
 	}
 	l.tickProbe(s, r)
 	l.tickForks(s, mine, level, r)

@@ -16,6 +16,7 @@ const (
 // linkSpace is a link's state of one space.
 type linkSpace struct {
 	name      string
+	whole     int     // bytes of a change that goes in one piece
 	announced bool    // we have sent a Subscribe
 	answered  bool    // and the peer has answered one
 	unheard   bool    // but not the last
@@ -40,11 +41,16 @@ type linkSpace struct {
 	// without having been applied yet.
 	offered, unmet map[merge.Origin]uint64
 
-	revoked     bool    // the peer does not let us have it
-	probe       *probe  // for the last common change of an own origin, may be nil
-	asked       []Range // last asked for one by one
-	wanted      []Range // the peer has asked for one by one
-	sent, limit volume  // since the last Subscribed to the peer, and what it takes
+	revoked     bool        // the peer does not let us have it
+	probe       *probe      // for the last common change of an own origin, may be nil
+	asked       []Range     // last asked for one by one
+	wanted      []Range     // the peer has asked for one by one
+	sent, limit volume      // since the last Subscribed to the peer, and what it takes
+	outgoing    *outgoing   // in fragments, nil for none
+	incoming    []*incoming // of which fragments came last, a few
+	had         []*Partial  // what the peer has of changes that are not on their way
+	notices     []Nack      // of what the peer cannot take, to be said to it
+	unsaid      []Nack      // the same, to be reported here
 	// What the peer has sent since our last Subscribe, and may send.
 	taken, granted volume
 	audit          auditState
@@ -58,9 +64,9 @@ const (
 	maxUnmet   = 1024 // origins; no more are needed to see that there is a gap
 )
 
-func newLinkSpace(name string) *linkSpace {
+func newLinkSpace(name string, whole int) *linkSpace {
 	return &linkSpace{
-		name: name, acked: &merge.VersionVector{}, backoff: 1,
+		name: name, whole: whole, acked: &merge.VersionVector{}, backoff: 1,
 		offered: make(map[merge.Origin]uint64), unmet: make(map[merge.Origin]uint64),
 	}
 }
@@ -70,8 +76,18 @@ func newLinkSpace(name string) *linkSpace {
 func (s *linkSpace) reset(known *merge.VersionVector, local Local, window volume) (missing uint64) {
 	s.acked, s.sending, s.stuck = known.Clone(), nil, false
 	s.sent, s.limit = volume{}, window
-	s.out = NewOutbox(s.name, known.Clone(), nil) // the frame may still be read
+	if !s.busy() || !s.outgoing.asked {
+		s.outgoing = nil
+	}
+	s.notices, s.unsaid = nil, nil
+	s.renew(known.Clone()) // the frame may still be read
 	return s.out.Fill(local)
+}
+
+// renew begins with a peer that has known, which it keeps.
+func (s *linkSpace) renew(known *merge.VersionVector) {
+	s.out = NewOutbox(s.name, known, nil)
+	s.out.Split(s.whole)
 }
 
 func (s *linkSpace) ack(heads []merge.Dot) {
@@ -148,19 +164,17 @@ func (l *Link) Next() (Frame, error) {
 }
 
 // take returns changes for one frame: those the peer asked for, then those it
-// was not sent. Nothing of a space goes out in which an own origin has forked.
+// was not sent, unless one goes in fragments first. Nothing of a space goes out
+// in which an own origin has forked.
 func (l *Link) take(s *linkSpace) ([][]byte, error) {
 	count, size := l.room(s)
 	if count == 0 || size == 0 || l.access(s.name) == AccessNone {
 		return nil, nil
 	}
-	if batch := l.takeWanted(s, count, size); len(batch) > 0 {
+	if batch := l.takeWanted(s, count, size); len(batch) > 0 || s.busy() || l.goOn(s) || s.probing() || s.tree.lazy {
 		return batch, nil
 	}
-	if s.probing() || s.tree.lazy {
-		return nil, nil
-	}
-	return s.out.Take(l.local, count, size)
+	return l.pushed(s, count, size)
 }
 
 // probing reports whether nothing may be sent because it is not known yet which

@@ -104,7 +104,8 @@ func (l *Link) Spell(space string, unknown *merge.VersionVector) (r Ready) {
 			unknown = l.local.Vector(space)
 		}
 		s.spelled, s.receiving, s.ended = true, nil, nil
-		r.Send = append(r.Send, &Spell{space, unknown}, l.subscribe(s))
+		r.Send = append(r.Send, &Spell{space, unknown})
+		l.ask(s, &r)
 	})
 	return r
 }

@@ -30,7 +30,10 @@ type network struct {
 	damaged            bool // cells may differ for a while
 	audited            []crdtsync.AuditResult
 	mended             []*crdtsync.Mended
-	tap                func(d direction, frame []byte) // sees what is delivered, may be nil
+	tap                func(d direction, frame []byte)        // sees what is delivered, may be nil
+	config             func(at int, cfg *crdtsync.LinkConfig) // of the links of a replica, may be nil
+	piece              int                                    // bytes of a frame that goes in one piece, 0 for as many as fit
+	pieces             uint64                                 // frames that went in several
 }
 
 // direction is from one replica to another, by their places.
@@ -57,6 +60,9 @@ func (n *network) connect(a, b int) {
 		if n.older != nil && n.older(d.from) {
 			cfg.Features = slices.DeleteFunc(crdtsync.Features(), func(f string) bool { return f == crdtsync.FeatureStream })
 		}
+		if n.config != nil {
+			n.config(d.from, &cfg)
+		}
 		n.links[d] = crdtsync.NewLink(cfg, r)
 		n.order = append(n.order, d)
 	}
@@ -70,9 +76,12 @@ func (n *network) chance(p float64) bool { return n.rng.Float64() < p }
 func (n *network) send(d direction, frames ...crdtsync.Frame) {
 	n.t.Helper()
 	for _, f := range frames {
-		b, err := wire.Append(nil, f)
+		b, err := wire.AppendLong(nil, f)
 		if err != nil {
 			n.t.Fatalf("%v sends what has no bytes: %v", d, err)
+		}
+		if n.inPieces(d, b) {
+			continue
 		}
 		n.note(d, f)
 		for again := true; again; again = n.chance(n.dup) {
@@ -81,6 +90,22 @@ func (n *network) send(d direction, frames ...crdtsync.Frame) {
 			}
 		}
 	}
+}
+
+// inPieces sends a frame in pieces if it is too long, and reports whether it did.
+func (n *network) inPieces(d direction, b []byte) bool {
+	limit := n.piece
+	if limit == 0 {
+		limit = wire.MaxFrame
+	}
+	if len(b) <= limit || !wire.Type(b[0]).Long() {
+		return false
+	}
+	n.pieces++
+	for p := range crdtsync.Pieces(n.pieces, b, n.piece) {
+		n.send(d, p)
+	}
+	return true
 }
 
 // note keeps what the tests ask about later.
@@ -127,6 +152,13 @@ func (n *network) do(d direction, r crdtsync.Ready) {
 	}
 	if r.Err != nil {
 		n.ended[d] = r.Err
+	}
+	for _, b := range r.Long {
+		f, err := wire.DecodeLong(b)
+		if err != nil {
+			n.t.Fatalf("%v: DecodeLong: %v", d, err)
+		}
+		n.do(d, n.links[d].Step(f))
 	}
 }
 

@@ -21,6 +21,8 @@ type Outbox struct {
 	queue  outQueue
 	inLine map[merge.Origin]struct{}
 	fresh  []merge.Origin // in line, first change not read yet
+	whole  int            // bytes of a change that Take returns, 0 for any
+	held   map[merge.Origin]struct{}
 }
 
 // NewOutbox returns the position of somebody who has known, and is to be sent
@@ -28,6 +30,9 @@ type Outbox struct {
 func NewOutbox(space string, known, until *merge.VersionVector) *Outbox {
 	return &Outbox{space: space, known: known, until: until, inLine: make(map[merge.Origin]struct{})}
 }
+
+// Split makes Take stop at changes of more than whole bytes, which Large names.
+func (o *Outbox) Split(whole int) { o.whole = whole }
 
 // Fill puts every origin in line that has something to send, and returns how
 // many changes that is.
@@ -55,6 +60,9 @@ func (o *Outbox) Add(d merge.Dot) {
 	if o == nil || o.known.Contains(d) {
 		return
 	}
+	if _, ok := o.held[d.Origin]; ok {
+		return
+	}
 	if _, ok := o.inLine[d.Origin]; !ok {
 		o.inLine[d.Origin] = struct{}{}
 		o.fresh = append(o.fresh, d.Origin)
@@ -72,7 +80,8 @@ func (o *Outbox) Skip(d merge.Dot) {
 func (o *Outbox) Pending() bool { return o != nil && len(o.inLine) > 0 }
 
 // Take returns the next changes, at most count and, beyond the first, at most
-// size bytes. It returns none when there is nothing left to send.
+// size bytes. It returns none when there is nothing left to send, or a change is
+// next that Large names.
 func (o *Outbox) Take(local Local, count, size int) (batch [][]byte, err error) {
 	if !o.Pending() {
 		return nil, nil
@@ -86,6 +95,9 @@ func (o *Outbox) Take(local Local, count, size int) (batch [][]byte, err error) 
 	for len(o.queue) > 0 && len(batch) < count {
 		front := &o.queue[0]
 		if !o.known.Contains(front.dot) {
+			if front.change == nil {
+				break
+			}
 			if size -= len(front.change); size < 0 && len(batch) > 0 {
 				break
 			}
@@ -97,6 +109,33 @@ func (o *Outbox) Take(local Local, count, size int) (batch [][]byte, err error) 
 		}
 	}
 	return batch, nil
+}
+
+// Large returns the change that is next if it is too large for Take, and its
+// size in bytes; it is to be sent otherwise, after Pass, or not, after Hold.
+func (o *Outbox) Large() (d merge.Dot, size int, ok bool) {
+	if o == nil || len(o.queue) == 0 || o.queue[0].change != nil || o.known.Contains(o.queue[0].dot) {
+		return d, 0, false
+	}
+	return o.queue[0].dot, o.queue[0].size, true
+}
+
+// Pass goes on behind the change that Large names.
+func (o *Outbox) Pass(local Local) error {
+	front := &o.queue[0]
+	o.known.Raise(front.dot)
+	return o.advance(local, front)
+}
+
+// Hold takes the origin of the change that Large names out of line for good.
+func (o *Outbox) Hold() {
+	origin := o.queue[0].origin
+	heap.Pop(&o.queue)
+	delete(o.inLine, origin)
+	if o.held == nil {
+		o.held = make(map[merge.Origin]struct{})
+	}
+	o.held[origin] = struct{}{}
 }
 
 func (o *Outbox) readFresh(local Local) error {
@@ -147,7 +186,10 @@ func (o *Outbox) read(local Local, item *outItem) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	item.dot, item.time, item.change = dot, h.Time, raw
+	item.dot, item.time, item.change, item.size = dot, h.Time, raw, len(raw)
+	if o.whole > 0 && len(raw) > o.whole {
+		item.change = nil
+	}
 	return true, nil
 }
 
@@ -156,7 +198,8 @@ type outItem struct {
 	origin merge.Origin
 	time   hlc.Timestamp
 	dot    merge.Dot
-	change []byte
+	change []byte // nil if it is too large for Take
+	size   int    // of the change
 }
 
 // outQueue is a heap by (time, origin).

@@ -32,6 +32,7 @@ type run struct {
 	changes [][]byte
 	spans   []span
 	size    int
+	largest int  // bytes of a change
 	sealed  bool // others may have sent it
 }
 
@@ -112,6 +113,7 @@ func (u *run) fits(c *Change) bool {
 func (u *run) add(c *Change) {
 	u.changes = append(u.changes, c.raw)
 	u.size += len(c.raw)
+	u.largest = max(u.largest, len(c.raw))
 	for i := range u.spans {
 		if s := &u.spans[i]; s.origin == c.Dot.Origin {
 			s.last = c.Dot.Seq
@@ -134,7 +136,7 @@ func (r *Recent) after(o *Outbox, count, size int) [][]byte {
 		u := &r.runs[i]
 		switch known, next := u.met(o.known); {
 		case known:
-		case !next || len(u.changes) > count || u.size > size || i < len(r.runs)-1 && len(u.changes) < fullRun:
+		case !next || len(u.changes) > count || u.size > size || o.whole > 0 && u.largest > o.whole || i < len(r.runs)-1 && len(u.changes) < fullRun:
 			return nil // the log gives more at a time
 		default:
 			for _, s := range u.spans {

@@ -71,7 +71,9 @@ const (
 	cellProved   = 2
 	cellWithheld = 4
 
-	maxCellSent = 200 << 10 // bytes of a state
+	// Bytes of a state, in a frame and in one that goes in pieces.
+	maxCellSent = 200 << 10
+	maxCellLong = MaxLong - 64<<10
 )
 
 // AppendBinary appends the form in which a Repair carries a cell:
@@ -80,17 +82,22 @@ const (
 //
 // A state that does not fit into a frame is withheld.
 func (c *MendCell) AppendBinary(dst []byte) ([]byte, error) {
+	return c.appendWithin(dst, maxCellSent), nil
+}
+
+// appendWithin withholds a state of more than most bytes.
+func (c *MendCell) appendWithin(dst []byte, most int) []byte {
 	flags, state := byte(0), c.State
 	if c.Proved {
 		flags = cellProved
 	}
 	switch {
-	case c.Withheld || len(state) > maxCellSent:
+	case c.Withheld || len(state) > most:
 		flags, state = flags|cellWithheld, nil
 	case state == nil:
 		flags |= cellAbsent
 	}
-	return append(varint.AppendBytes(append(dst, flags), c.Key), state...), nil
+	return append(varint.AppendBytes(append(dst, flags), c.Key), state...)
 }
 
 // ParseMendCell reads the form of AppendBinary and nothing else. The result aliases b.

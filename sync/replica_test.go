@@ -23,6 +23,7 @@ type replica struct {
 	limit  hlc.Timestamp
 	spaces map[string]*replicaSpace
 	common map[string]map[merge.Origin]crdtsync.Cursor // by space
+	parts  crdtsync.Partials
 }
 
 // replicaSpace is a space with what its node has made durable.
@@ -81,6 +82,9 @@ func (r *replica) Change(space string, d merge.Dot) ([]byte, error) {
 	}
 	return c.Bytes(), nil
 }
+
+// Partials implements crdtsync.Keeper.
+func (r *replica) Partials(fn func(*crdtsync.Partials)) { fn(&r.parts) }
 
 // Recall implements crdtsync.Recaller: replicas of even numbers remember.
 func (r *replica) Recall(space string, fn func(*crdtsync.Recent)) {

@@ -154,10 +154,10 @@ func above(v, at *merge.VersionVector) *merge.VersionVector {
 	return out
 }
 
-// News returns, oldest news first and at most [MaxMembers] at a time, what
-// changed after the given number and another node may not know, and the number
-// to go on from. The result is the caller's.
-func (r *Roster) News(to merge.Origin, after uint64) (list []*Member, upTo uint64) {
+// News returns, oldest news first and at most a number at a time, what changed
+// after the given number and another node may not know, and the number to go on
+// from. The result is the caller's.
+func (r *Roster) News(to merge.Origin, after uint64, most int) (list []*Member, upTo uint64) {
 	if after == r.news {
 		return nil, after
 	}
@@ -169,9 +169,9 @@ func (r *Roster) News(to merge.Origin, after uint64) (list []*Member, upTo uint6
 	}
 	upTo = r.news
 	slices.SortFunc(fresh, func(a, b *rosterEntry) int { return int(a.news) - int(b.news) })
-	if len(fresh) > MaxMembers {
-		fresh = fresh[:MaxMembers]
-		upTo = fresh[MaxMembers-1].news
+	if len(fresh) > most {
+		fresh = fresh[:most]
+		upTo = fresh[most-1].news
 	}
 	for _, e := range fresh {
 		list = append(list, e.Member.clone())

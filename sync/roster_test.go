@@ -10,7 +10,7 @@ import (
 
 // tell carries the news of one roster to another, as a link does.
 func tell(from, to *crdtsync.Roster, a, b int, told uint64) uint64 {
-	list, upTo := from.News(originOf(b), told)
+	list, upTo := from.News(originOf(b), told, crdtsync.MaxMembers)
 	for _, m := range list {
 		to.Learn(originOf(a), m, nil)
 	}
@@ -32,7 +32,7 @@ func TestRosterTellsOwnNews(t *testing.T) {
 	if m := a.Member(originOf(3)); !m.Retired() {
 		t.Error("that the member is retired was not told")
 	}
-	if list, _ := b.News(originOf(1), back); len(list) != 0 {
+	if list, _ := b.News(originOf(1), back, crdtsync.MaxMembers); len(list) != 0 {
 		t.Errorf("there is more news: %+v", list)
 	}
 	a.Turn(originOf(3), false)
@@ -52,7 +52,7 @@ func TestRosterTellsAll(t *testing.T) {
 	}
 	told, frames := uint64(0), 0
 	for {
-		list, upTo := a.News(originOf(2), told)
+		list, upTo := a.News(originOf(2), told, crdtsync.MaxMembers)
 		if len(list) == 0 {
 			break
 		}
@@ -67,7 +67,7 @@ func TestRosterTellsAll(t *testing.T) {
 	if got := len(b.Members()); got != count || frames != 4 {
 		t.Errorf("%d members in %d frames, want %d in 4", got, frames, count)
 	}
-	if list, _ := b.News(originOf(1), 0); len(list) != 0 {
+	if list, _ := b.News(originOf(1), 0, crdtsync.MaxMembers); len(list) != 0 {
 		t.Errorf("what was learnt is told back: %d members", len(list))
 	}
 }

@@ -113,6 +113,9 @@ func (s *Space) Heads() iter.Seq[merge.Dot] {
 	}
 }
 
+// Origins returns the number of origins of which something is applied.
+func (s *Space) Origins() int { return len(s.heads) }
+
 // Contains reports whether the change d has been applied: a Space is the causal
 // context of its cells.
 func (s *Space) Contains(d merge.Dot) bool { return d.Seq != 0 && d.Seq <= s.heads[d.Origin].Seq }

@@ -33,6 +33,7 @@ type Stage struct {
 	log     []*Change
 	effects [][]Effect // by change
 	record  bool
+	most    int  // bytes of a change to author, 0 for MaxChange
 	mended  bool // cells or their fingerprint were put right, beside all changes
 	summary Summary
 	waiting *waitingRoom            // nil until it differs from the space's
@@ -79,6 +80,9 @@ func (s *Space) Stage(cells Cells, limit hlc.Timestamp) *Stage {
 
 // Record makes Commit return effects. Without it they are not kept.
 func (st *Stage) Record() { st.record = true }
+
+// MaxChange makes Author refuse changes of more than most bytes.
+func (st *Stage) MaxChange(most int) { st.most = most }
 
 // Head returns the head of an origin as the stage leaves it.
 func (st *Stage) Head(o merge.Origin) Head {
@@ -173,6 +177,9 @@ func (st *Stage) Author(at hlc.Timestamp, ops []CellOp) (*Change, error) {
 	c, err := NewChange(merge.Dot{Origin: self, Seq: head.Seq + 1}, at, head.Hash, deps, ops)
 	if err != nil {
 		return nil, err
+	}
+	if st.most > 0 && len(c.raw) > st.most {
+		return nil, &TooLargeError{len(c.raw), st.most, "bytes"}
 	}
 	if err := st.apply(c); err != nil {
 		return nil, err

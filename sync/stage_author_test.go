@@ -37,7 +37,7 @@ func TestAuthorRefusesWhatPeersRefuse(t *testing.T) {
 		"seen not sorted":  {seen(dotOf(2, 2), dotOf(2, 1))},
 		"seen twice":       {seen(dotOf(2, 1), dotOf(2, 1))},
 		"seen nothing":     {seen(dotOf(2, 0))},
-		"too large":        {{Cell: crdtsync.CellKey{Object: "o", Kind: "lww"}, Op: crdt.Op{Put: true, Payload: bigValue()}}},
+		"too large":        {bigPut(crdtsync.MaxChange)},
 	} {
 		a := newReplica(t, 1, "s")
 		s := a.space("s")
@@ -53,10 +53,10 @@ func TestAuthorRefusesWhatPeersRefuse(t *testing.T) {
 	}
 }
 
-// bigValue is a CBOR byte string that fits into no change.
-func bigValue() []byte {
-	const n = crdtsync.MaxChange
-	return append([]byte{0x5a, 0, n >> 16, n >> 8 & 0xff, n & 0xff}, make([]byte, n)...)
+// bigPut writes a CBOR byte string of n bytes to a register.
+func bigPut(n int) crdtsync.CellOp {
+	value := append([]byte{0x5a, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, make([]byte, n)...)
+	return crdtsync.CellOp{Cell: crdtsync.CellKey{Object: "o", Kind: "lww"}, Op: crdt.Op{Put: true, Payload: value}}
 }
 
 // TestAuthorGoesOn writes again after a refused transaction, in the same stage.

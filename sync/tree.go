@@ -89,7 +89,7 @@ func (s *linkSpace) starved(changes uint64, level bool) bool {
 func (l *Link) Graft() (r Ready) {
 	for _, name := range l.order {
 		if s := l.spaces[name]; s.tree.lazy {
-			r.Send = append(r.Send, l.subscribe(s))
+			l.ask(s, &r)
 		}
 	}
 	return r

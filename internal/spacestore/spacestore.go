@@ -201,6 +201,19 @@ func Change(r store.Reader, space string, d merge.Dot) ([]byte, error) {
 	return bytes.Clone(b), nil
 }
 
+// ChangePart returns size bytes of an encoded change, from offset on, in memory of
+// the caller's.
+func ChangePart(r store.Reader, space string, d merge.Dot, offset, size int) ([]byte, error) {
+	b, err := r.Get(space, store.Log, logKey(d))
+	if err != nil {
+		return nil, fmt.Errorf("change %s of space %q: %w", d, space, err)
+	}
+	if offset+size > len(b) {
+		return nil, corrupt(space, store.Log, logKey(d), errors.New("shorter than it was"))
+	}
+	return bytes.Clone(b[offset : offset+size]), nil
+}
+
 // Cells reads the cells of one space in a transaction. The states it returns
 // are the caller's and outlive the transaction.
 type Cells struct {

@@ -130,7 +130,7 @@ func TestPoisonChange(t *testing.T) {
 		hear[*crdtsync.Welcome](p)
 		malformed := append(slices.Clone(head), 0xff)
 		malformed[9] ^= 0xff
-		oversized := append(slices.Clone(head), make([]byte, crdtsync.MaxChange)...)
+		oversized := append(slices.Clone(head), make([]byte, crdtsync.MaxWhole)...)
 		oversized[9] ^= 0xfe
 		p.send(&crdtsync.Changes{Space: "s", Changes: [][]byte{malformed, good[0]}}, &crdtsync.Changes{Space: "s", Changes: [][]byte{oversized}},
 			&crdtsync.Changes{Space: "read", Changes: good}, &crdtsync.Changes{Space: "s", Changes: [][]byte{good[1]}})

@@ -22,37 +22,47 @@ type fanout struct {
 // packed is a frame and its bytes, which nobody modifies.
 type packed struct {
 	frame *crdtsync.Changes
+	s2    bool // compressed, if that pays
 	bytes []byte
 }
 
 // is reports whether f says the same, in the very same slice of changes: that
 // comes from what the space remembers.
-func (p *packed) is(f *crdtsync.Changes) bool {
-	return p.frame != nil && len(p.frame.Changes) == len(f.Changes) && &p.frame.Changes[0] == &f.Changes[0] &&
+func (p *packed) is(f *crdtsync.Changes, s2 bool) bool {
+	return p.frame != nil && p.s2 == s2 && len(p.frame.Changes) == len(f.Changes) && &p.frame.Changes[0] == &f.Changes[0] &&
 		p.frame.Space == f.Space && p.frame.Position == f.Position
 }
 
-// encode returns the bytes of a frame, which other links may be sending too.
-func (o *fanout) encode(f crdtsync.Frame) ([]byte, error) {
+// encode returns the bytes of a frame, which other links may be sending too, and
+// compressed if the peer knows that and it pays.
+func (o *fanout) encode(f crdtsync.Frame, s2 bool) ([]byte, error) {
 	c, ok := f.(*crdtsync.Changes)
 	if !ok || len(c.Changes) == 0 {
-		return wire.Append(nil, f)
+		return pack(f, s2)
 	}
-	if b := o.find(c); b != nil {
+	if b := o.find(c, s2); b != nil {
 		return b, nil
 	}
-	b, err := wire.Append(nil, f)
+	b, err := pack(f, s2)
 	if err == nil {
-		o.keep(packed{c, b})
+		o.keep(packed{c, s2, b})
 	}
 	return b, err
 }
 
-func (o *fanout) find(f *crdtsync.Changes) []byte {
+func pack(f crdtsync.Frame, s2 bool) ([]byte, error) {
+	b, err := wire.AppendLong(nil, f)
+	if err == nil && s2 && len(b) <= wire.MaxFrame {
+		b = wire.Compress(b)
+	}
+	return b, err
+}
+
+func (o *fanout) find(f *crdtsync.Changes, s2 bool) []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range o.kept {
-		if p := &o.kept[i]; p.is(f) {
+		if p := &o.kept[i]; p.is(f, s2) {
 			return p.bytes
 		}
 	}

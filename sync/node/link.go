@@ -38,6 +38,9 @@ type peerLink struct {
 	work  chan struct{}     // cells are to be compared
 	ended chan struct{}     // closed when all is over
 	told  map[string]uint64 // by space, the last news of members; of tickLoop
+	beats uint64            // ticks; of tickLoop
+	longs uint64            // frames that went in pieces; of writeLoop
+	s2    atomic.Bool       // frames may be compressed
 	vitals
 
 	mu      sync.Mutex // guards what follows
@@ -188,6 +191,9 @@ func (l *peerLink) readLoop(ctx context.Context) error {
 func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	l.mu.Lock()
 	r := l.core.Step(f)
+	if _, ok := f.(*crdtsync.Hello); ok {
+		l.s2.Store(l.core.Both(crdtsync.FeatureS2))
+	}
 	if _, beat := f.(*crdtsync.Ping); beat {
 		l.detector.Heard(time.Now())
 	}
@@ -200,6 +206,9 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	}
 	if err := l.verify(r.Auth); err != nil {
 		return err
+	}
+	if len(r.Long) > 0 {
+		return l.takeLong(ctx, r.Long)
 	}
 	if err := l.takeStaged(ctx, r); err != nil || len(r.Offer)+len(r.Rejected) == 0 {
 		return err
@@ -389,9 +398,16 @@ func (l *peerLink) hearWhy(ctx context.Context, err error) error {
 }
 
 func (l *peerLink) send(ctx context.Context, f crdtsync.Frame) error {
-	b, err := l.node.fanout.encode(f)
+	b, err := l.node.fanout.encode(f, l.s2.Load())
+	if _, proof := f.(*crdtsync.Forked); proof && err != nil {
+		l.node.log.Warn("a change that shows a fork is too long to be told", "code", "too_large", "peer", l.peer.address, "err", err)
+		return nil
+	}
 	if err != nil {
 		return err
+	}
+	if len(b) > wire.MaxFrame {
+		return l.sendPieces(ctx, b)
 	}
 	l.began()
 	defer l.sent()
@@ -411,6 +427,8 @@ func (l *peerLink) tickLoop(ctx context.Context) error {
 		l.noteAgreed()
 		r := l.core.Tick()
 		l.mu.Unlock()
+		l.beats++
+		l.note(nil, r)
 		_ = l.queue(l.repeatPlace())
 		for _, name := range r.Abandoned {
 			l.node.Space(name).release(l)

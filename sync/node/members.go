@@ -149,13 +149,27 @@ func (l *peerLink) gossip() error {
 			continue
 		}
 		s.members.heard(hello, hub, l.node.now())
-		if f := l.membersFrame(s, hello.Origin); f != nil {
-			if err := l.queue(crdtsync.Ready{Send: []crdtsync.Frame{f}}); err != nil {
-				return err
-			}
+		if err := l.queue(crdtsync.Ready{Send: l.membersFrames(s, hello.Origin)}); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// What is told of members at a time: origins in their vectors, and, if one vector
+// has more, the beats between two members.
+const (
+	gossipOrigins = 16 << 10
+	gossipEvery   = 16
+)
+
+// gossipNow returns how many members of a space may be told of at this beat.
+func (l *peerLink) gossipNow(s *Space) int {
+	most := gossipOrigins / max(1, s.origins())
+	if most == 0 && l.beats%gossipEvery == 0 {
+		most = 1
+	}
+	return min(most, crdtsync.MaxMembers)
 }
 
 // features returns what the node says of itself in its hello.
@@ -182,23 +196,24 @@ func (ms *members) heard(hello *crdtsync.Hello, hub bool, now uint64) {
 	}
 }
 
-// membersFrame returns what to tell the peer of a space's members, nil for
-// nothing. A member is told by a cut that the peer has had, or by its vector.
-func (l *peerLink) membersFrame(s *Space, to merge.Origin) *crdtsync.Members {
+// membersFrames returns what to tell the peer of a space's members. A member is
+// told by a cut that the peer has had, or by its vector.
+func (l *peerLink) membersFrames(s *Space, to merge.Origin) []crdtsync.Frame {
+	most := l.gossipNow(s)
+	if most == 0 {
+		return nil
+	}
 	s.members.mu.Lock()
-	list, upTo := s.members.roster.News(to, l.told[s.name])
+	list, upTo := s.members.roster.News(to, l.told[s.name], most)
 	common := s.members.roster.Common(to)
 	s.members.mu.Unlock()
 	l.told[s.name] = upTo
-	if len(list) == 0 {
-		return nil
-	}
 	for _, m := range list {
 		if m.Common != common {
 			m.Common, m.Beyond = crdtsync.Cursor{}, m.Vector(s.cut)
 		}
 	}
-	return &crdtsync.Members{Space: s.name, Members: list}
+	return crdtsync.SplitMembers(s.name, list)
 }
 
 func (n *Node) allSpaces() []*Space {

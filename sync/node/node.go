@@ -64,6 +64,10 @@ type Config struct {
 	// Recheck is how long a peer is left alone at which trying again cannot
 	// help, 0 for 15 minutes. See [Node.Sync].
 	Recheck time.Duration
+	// MaxChange is the largest transaction that this node writes, encoded, in bytes,
+	// 0 for [crdtsync.MaxChange], which is the most. What others write it takes up
+	// to that. Peers of older versions take nothing above [crdtsync.MaxWhole].
+	MaxChange int
 	// MaxHandshakes is how many connections per second the node takes in; others
 	// are told when to come again. 0 for 200.
 	MaxHandshakes int
@@ -133,6 +137,9 @@ func (c *Config) check() error {
 	if c.MaxHandshakes < 0 || c.MaxInitialSyncs < 0 {
 		return &ConfigError{"MaxHandshakes", "or MaxInitialSyncs is negative: use zero or a positive number"}
 	}
+	if c.MaxChange < 0 || c.MaxChange > crdtsync.MaxChange {
+		return &ConfigError{"MaxChange", fmt.Sprintf("is %d: use zero or a number of bytes up to %d", c.MaxChange, crdtsync.MaxChange)}
+	}
 	return nil
 }
 
@@ -153,6 +160,7 @@ func (c *Config) setDefaults() {
 		c.MaxDrift = hlc.DefaultMaxDrift
 	}
 	c.MaxHandshakes = cmp.Or(c.MaxHandshakes, defaultHandshakes)
+	c.MaxChange = cmp.Or(c.MaxChange, crdtsync.MaxChange)
 	c.MaxInitialSyncs = cmp.Or(c.MaxInitialSyncs, defaultInitialSyncs)
 	if c.Recheck == 0 {
 		c.Recheck = defaultRecheck
@@ -191,6 +199,7 @@ type Node struct {
 	opened, openedWall time.Time
 	admission          *admission
 	fanout             fanout
+	parts              parts
 
 	jobs   chan job
 	mends  chan found

@@ -87,6 +87,12 @@ func (s *Space) Vector() *merge.VersionVector {
 // equal Applied hold equal cells and so have equal Cells.
 func (s *Space) Summary() crdtsync.Summary { return s.summary() }
 
+func (s *Space) origins() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.core.Origins()
+}
+
 func (s *Space) contains(d merge.Dot) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -167,7 +167,7 @@ func (s *Space) addStatus(st *Status) {
 		return
 	}
 	st.Spaces = append(st.Spaces, SpaceStatus{
-		Name: s.name, Changes: sum.Changes, Origins: s.core.Vector().Len(), Waiting: waiting,
+		Name: s.name, Changes: sum.Changes, Origins: s.core.Origins(), Waiting: waiting,
 		Unread: sum.Unread, Quarantined: len(s.held), Fingerprint: sum.Cells.String(), Staged: staged,
 	})
 	if waiting > 0 {
@@ -260,12 +260,18 @@ func (p *peer) addStatus(st *Status) {
 		st.Problems = append(st.Problems, linkProblem(p.address, lastErr))
 	}
 	for _, nack := range nacks {
-		st.Problems = append(st.Problems, Problem{
-			Code: "refused_by_peer", Space: nack.Space, Peer: p.address,
-			Cause: fmt.Sprintf("%s: %s", nack.Dot, nack.Reason), Action: "see the status of that peer",
-		})
+		st.Problems = append(st.Problems, p.refusal(nack))
 	}
 	st.Peers = append(st.Peers, ps)
+}
+
+// refusal reports a change that does not pass between the two nodes.
+func (p *peer) refusal(nack crdtsync.Nack) Problem {
+	cause := fmt.Sprintf("%s: %s", nack.Dot, nack.Reason)
+	if nack.Code == "needs_upgrade" {
+		return Problem{Code: nack.Code, Space: nack.Space, Peer: p.address, Cause: cause, Action: nack.Hint}
+	}
+	return Problem{Code: "refused_by_peer", Space: nack.Space, Peer: p.address, Cause: cause, Action: "see the status of that peer"}
 }
 
 func (l *peerLink) addStatus(ps *PeerStatus) []Problem {

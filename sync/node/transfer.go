@@ -19,6 +19,9 @@ type Cut struct {
 	// Until leaves out what it does not contain, nil for nothing. If it is
 	// causally closed (a vector some node had), so is the file.
 	Until *merge.VersionVector
+	// Compress makes the file smaller. Programs older than this option do not read
+	// it.
+	Compress bool
 }
 
 // Bounds of one data frame in a file.
@@ -41,6 +44,7 @@ func (s *Space) Export(ctx context.Context, w io.Writer, cut Cut) (n uint64, err
 		since = cut.Since.Clone()
 	}
 	out := crdtsync.NewOutbox(s.name, since, s.limit(cut.Until))
+	out.Split(crdtsync.MaxWhole)
 	local := locals{s.node}
 	if d, gone := s.gone(since); gone {
 		return 0, &crdtsync.TruncatedError{Space: s.name, Dot: d}
@@ -50,22 +54,54 @@ func (s *Space) Export(ctx context.Context, w io.Writer, cut Cut) (n uint64, err
 	if err != nil {
 		return 0, err
 	}
+	if cut.Compress {
+		file.Compress()
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
-		batch, err := out.Take(local, fileFrameChanges, fileFrameBytes)
+		some, err := s.exportSome(file, out, local)
 		if err != nil {
 			return n, err
 		}
-		if len(batch) == 0 {
+		if some == 0 {
 			return n, file.Close()
 		}
-		if err := file.Write(&crdtsync.Changes{Space: s.name, Changes: batch}); err != nil {
-			return n, err
-		}
-		n += uint64(len(batch))
+		n += some
 	}
+}
+
+// exportSome writes the next changes, or the next one if it is large, and returns
+// their number.
+func (s *Space) exportSome(file *wire.FileWriter, out *crdtsync.Outbox, local locals) (uint64, error) {
+	batch, err := out.Take(local, fileFrameChanges, fileFrameBytes)
+	if err != nil {
+		return 0, err
+	}
+	if d, _, large := out.Large(); large && len(batch) == 0 {
+		if err := s.exportLarge(file, d, local); err != nil {
+			return 0, err
+		}
+		return 1, out.Pass(local)
+	}
+	if len(batch) == 0 {
+		return 0, nil
+	}
+	return uint64(len(batch)), file.Write(&crdtsync.Changes{Space: s.name, Changes: batch})
+}
+
+func (s *Space) exportLarge(file *wire.FileWriter, d merge.Dot, local locals) error {
+	raw, err := local.Change(s.name, d)
+	if err != nil {
+		return err
+	}
+	for f := range crdtsync.Fragments(s.name, d, raw, 0) {
+		if err := file.Write(f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // gone returns a change that a file since a vector would begin with and that is
@@ -128,6 +164,7 @@ type importer struct {
 	report  ImportReport
 	pending []*offer            // under way, in order
 	early   merge.VersionVector // changes that came before what they depend on
+	large   []byte              // what has been read of a change in fragments
 }
 
 // maxPending bounds the frames that an importer has under way.
@@ -150,8 +187,8 @@ func (in *importer) run(ctx context.Context, file *wire.FileReader) error {
 }
 
 func (in *importer) frame(ctx context.Context, f crdtsync.Frame) error {
-	changes, ok := f.(*crdtsync.Changes)
-	if !ok {
+	changes := in.changes(f)
+	if changes == nil {
 		return nil
 	}
 	if changes.Space != in.report.Space {
@@ -174,6 +211,24 @@ func (in *importer) frame(ctx context.Context, f crdtsync.Frame) error {
 		return err
 	}
 	in.pending = append(in.pending, o)
+	return nil
+}
+
+// changes returns the changes that a frame carries or completes, nil for none. The
+// reader has checked that fragments follow each other and fit their hash.
+func (in *importer) changes(f crdtsync.Frame) *crdtsync.Changes {
+	switch f := f.(type) {
+	case *crdtsync.Changes:
+		return f
+	case *crdtsync.Fragment:
+		in.large = append(in.large, f.Bytes...)
+		if uint64(len(in.large)) < f.Size {
+			return nil
+		}
+		raw := in.large
+		in.large = nil
+		return &crdtsync.Changes{Space: f.Space, Changes: [][]byte{raw}}
+	}
 	return nil
 }
 

@@ -246,6 +246,7 @@ func (tx *Tx) author() error {
 	for w := range tx.cells.all() {
 		ops = append(ops, crdtsync.CellOp{Cell: w.key, Op: w.op})
 	}
+	tx.stage.MaxChange(tx.space.node.cfg.MaxChange)
 	_, err := tx.stage.Author(tx.write.Time, ops)
 	return err
 }

@@ -326,12 +326,13 @@ func TestErrorsStick(t *testing.T) {
 // TestLargestTransaction finds the largest transaction that fits: one byte more
 // is a TooLargeError that leaves nothing.
 func TestLargestTransaction(t *testing.T) {
-	n := open(t)
+	const most = 1 << 20
+	n := openConfig(t, node.Config{Store: memstore.New(), MaxChange: most})
 	s := n.Space("s")
 	write := func(size int) error {
 		return s.Update(t.Context(), func(tx *node.Tx) error { return node.LWW[[]byte]("o").Set(tx, make([]byte, size)) })
 	}
-	low, high := crdtsync.MaxChange-1000, crdtsync.MaxChange // fits, does not fit
+	low, high := most-1000, most // fits, does not fit
 	for low+1 < high {
 		before := s.Summary()
 		middle := (low + high) / 2
@@ -340,14 +341,14 @@ func TestLargestTransaction(t *testing.T) {
 		switch {
 		case err == nil:
 			low = middle
-		case tooLarge && e.Size > crdtsync.MaxChange && s.Summary() == before:
+		case tooLarge && e.Size > most && e.Limit == most && s.Summary() == before:
 			high = middle
 		default:
 			t.Fatalf("a value of %d bytes: %v", middle, err)
 		}
 	}
-	if low < crdtsync.MaxChange-200 || write(low) != nil {
-		t.Errorf("the largest value has %d bytes, the limit of a change is %d", low, crdtsync.MaxChange)
+	if low < most-200 || write(low) != nil {
+		t.Errorf("the largest value has %d bytes, the limit of a change is %d", low, most)
 	}
 	other := open(t)
 	if _, err := other.Import(t.Context(), strings.NewReader(string(export(t, s, node.Cut{})))); err != nil {

@@ -41,7 +41,7 @@ func TestFailedTransactionLeavesNothing(t *testing.T) {
 		"not a value":     func(tx *node.Tx) error { node.LWW[chan int]("c").Set(tx, nil); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := open(t)
+			n := openConfig(t, node.Config{Store: memstore.New(), MaxChange: 1 << 19})
 			s := n.Space("s")
 			mustUpdate(t, s, func(tx *node.Tx) error { once.Add(tx, "gone"); return once.Remove(tx, "gone") })
 			before := s.Summary()

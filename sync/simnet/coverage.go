@@ -52,6 +52,10 @@ const (
 	SeenResumed
 	SeenNamed
 	SeenUnnamed
+	SeenFragmented
+	SeenPartial
+	SeenHeldBack
+	SeenLong
 	SeenHealTicks // the largest number, not a sum
 	numFaults
 )
@@ -64,7 +68,9 @@ var faultNames = [numFaults]string{
 	"duplicates offered", "early changes", "early changes without room", "changes from the future", "ops of unknown kinds", "ops read after an upgrade",
 	"equal stamps", "dots that name two changes", "nodes that heard of it in time", "visits of clients that move", "clients turned away", "sessions whose reads or writes are lost",
 	"cursors noted with their changes", "links resumed from a cursor", "cursors that the peer did not know", "pruned links grafted when another ended",
-	"whole snapshots merged", "snapshots of what was written to merged", "snapshots resumed", "cells named by ops", "names of cells that said nothing", "heartbeats to level out, at most",
+	"whole snapshots merged", "snapshots of what was written to merged", "snapshots resumed", "cells named by ops", "names of cells that said nothing",
+	"changes put together from fragments", "changes in fragments that went on where they were", "changes held back from a node without fragments", "frames put together from pieces",
+	"heartbeats to level out, at most",
 }
 
 // String names the fault.

@@ -12,6 +12,7 @@ const (
 
 // finish heals everything, lets the nodes come to rest and judges them.
 func (w *world) finish() {
+	w.upgrade()
 	if w.forked != nil {
 		w.finishForked()
 		return

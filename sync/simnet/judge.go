@@ -18,6 +18,7 @@ func (n *node) judge(space int) *observation {
 	n.checkSpec(space, o)
 	n.checkVector(space)
 	n.checkPrints(space, o)
+	n.checkParts()
 	return o
 }
 

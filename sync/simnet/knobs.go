@@ -72,8 +72,12 @@ type Knobs struct {
 
 	Keys, Elements int // sizes of the pools that the workload draws from
 	MaxOps         int // of one transaction
-	Large          bool
-	Kinds          []int // weights by kind, in the order of kindNames
+
+	Whole, Fragment int  // bytes of a change that goes in one piece, and of a fragment, 0 for as many as real nodes send
+	Piece           int  // bytes of a frame that goes in one piece, 0 for as many as fit
+	Unparted        bool // a node knows no fragments until healing
+	Large           bool
+	Kinds           []int // weights by kind, in the order of kindNames
 }
 
 func drawKnobs(r *rand.Rand) Knobs {
@@ -100,6 +104,7 @@ func drawKnobs(r *rand.Rand) Knobs {
 	// A node takes no snapshot of what it does not know: it gets level when it does.
 	k.Upgrade = k.Truncate > 0 || r.IntN(2) == 0
 	maybe(r, 4, func() { k.Nameless = true })
+	k.drawParts(r)
 	return k
 }
 
@@ -154,7 +159,7 @@ func (k Knobs) String() string {
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"late join", k.Late}, {"older node", k.Older}, {"upgrade", k.Older && k.Upgrade}, {"large values", k.Large}, {"loss goes on", k.Lossy}, {"writes go on", k.Busy}, {"tree", k.Tree}, {"nameless node", k.Nameless}} {
+	}{{"late join", k.Late}, {"older node", k.Older}, {"upgrade", k.Older && k.Upgrade}, {"large values", k.Large}, {"loss goes on", k.Lossy}, {"writes go on", k.Busy}, {"tree", k.Tree}, {"nameless node", k.Nameless}, {"a node without fragments", k.Unparted}} {
 		if f.on {
 			b.WriteString(", " + f.name)
 		}
@@ -192,5 +197,8 @@ func (k Knobs) numbers() []knob {
 		{"skew ms", k.Skew},
 		{"leap ms", k.Leap},
 		{"waiting", int64(k.Waiting)},
+		{"whole bytes", int64(k.Whole)},
+		{"fragment bytes", int64(k.Fragment)},
+		{"piece bytes", int64(k.Piece)},
 	}
 }

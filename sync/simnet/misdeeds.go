@@ -226,6 +226,10 @@ func (n *node) withhold(s *side, f crdtsync.Frame) bool {
 	switch f := f.(type) {
 	case *crdtsync.Subscribe:
 		return bugs.askOnce && s.once("ask "+f.Space)
+	case *crdtsync.Partial:
+		if bugs.claimMore {
+			f.Offset += uint64(n.world.knobs.Fragment)
+		}
 	case *crdtsync.Changes:
 		if bugs.sendRemovalsOnce {
 			f.Changes = slices.DeleteFunc(f.Changes, n.isOldRemoval)

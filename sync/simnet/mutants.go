@@ -27,6 +27,8 @@ type bugs struct {
 	floorAhead, missTouched, halfSnapshot, skipNames, nextOp bool
 	// In cursors.
 	cursorFirst, bareCursor bool
+	// In fragments.
+	claimMore bool
 }
 
 // Mutants returns the mutants, in a slice of the caller's own.
@@ -109,6 +111,7 @@ func driverMutants() []*Mutant {
 		{"part-misses-cells", "a cell that was written to is not sent with the others", bugs{missTouched: true}},
 		{"names-left-out", "a cell whose name says nothing to the receiver is left as it is", bugs{skipNames: true}},
 		{"name-of-another", "a cell of a change is taken for the one that is named", bugs{nextOp: true}},
+		{"resumes-too-far", "a node says of a change in fragments that it has more than it has", bugs{claimMore: true}},
 		{"map-order", "the order of a map's iteration reaches the network", bugs{mapOrder: true}},
 	}
 }

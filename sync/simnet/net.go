@@ -28,7 +28,7 @@ type packet struct {
 
 func (p packet) isData() bool {
 	t := wire.Type(p.bytes[0])
-	return t == wire.TypeChanges || t == wire.TypeSnapshotNamed || t >= wire.TypeSnapshotBegin && t <= wire.TypeSnapshotEnd
+	return t == wire.TypeChanges || t == wire.TypeFragment || t == wire.TypeSnapshotNamed || t >= wire.TypeSnapshotBegin && t <= wire.TypeSnapshotEnd
 }
 
 // A side is one node's end of a connection.
@@ -78,6 +78,7 @@ func (w *world) connect(a, b *node) {
 		mends := func(string, merge.Origin) bool { return w.knobs.Rollback > 0 }
 		link := crdtsync.NewLink(crdtsync.LinkConfig{
 			Origin: n.origin, Name: n.name(), Features: n.features(), Window: uint64(w.knobs.Window), Mends: mends,
+			Whole: w.knobs.Whole, Fragment: w.knobs.Fragment,
 		}, n)
 		n.sides[peer.id] = &side{link: link, dial: w.dials}
 		n.send(peer, link.Start())
@@ -89,18 +90,6 @@ func (w *world) hangUp(n, peer *node) {
 	n.sides[peer.id] = nil
 	w.pipe(peer, n).clear()
 	n.graft()
-}
-
-// features returns what the node says that it knows.
-func (n *node) features() []string {
-	f := crdtsync.Features()
-	if n.world.knobs.Nameless && n.id == 0 {
-		f = slices.DeleteFunc(f, func(name string) bool { return name == crdtsync.FeatureNames })
-	}
-	if n.world.knobs.Tree {
-		f = append(f, crdtsync.FeatureTree)
-	}
-	return f
 }
 
 // graft lets the other links of a node take over what went over one that ended.
@@ -181,10 +170,16 @@ func (n *node) send(peer *node, frames []crdtsync.Frame) {
 			continue
 		}
 		w.checkFrame(n, f)
-		b, err := wire.Append(nil, f)
+		b, err := wire.AppendLong(nil, f)
 		if err != nil {
 			w.violate(Protocol, "%s cannot encode %T: %v", n.name(), f, err)
 			return
+		}
+		if n.cut(peer, s, b) {
+			continue
+		}
+		if s.link.Both(crdtsync.FeatureS2) {
+			b = wire.Compress(b)
 		}
 		w.hash.write(b)
 		w.post(n, peer, packet{b, s.dial})

@@ -44,6 +44,8 @@ type node struct {
 	applied []holding         // by space: what the simulator has seen it commit
 	judged  []bool            // by space: nothing there has changed since
 
+	parts crdtsync.Partials // of changes and frames that come in parts
+
 	removals []merge.Dot       // that a mutant has sent
 	trusted  []crdtsync.Cursor // that a mutant noted too early
 }
@@ -88,6 +90,7 @@ func (n *node) start() {
 		return
 	}
 	n.restarts++
+	n.parts = crdtsync.Partials{}
 	clear(n.judged)
 	if err := n.load(); err != nil {
 		n.world.violate(Durability, "%s cannot load its state: %v", n.name(), err)
@@ -297,6 +300,7 @@ func (n *node) Change(space string, d merge.Dot) (raw []byte, err error) {
 func (n *node) step(peer *node, s *side, f crdtsync.Frame, by Step) {
 	n.checkResume(peer, f)
 	ready := s.link.Step(f)
+	n.world.noteParts(f, ready)
 	n.follow(peer, ready)
 	n.meetBefore(peer, ready)
 	n.takeStaged(peer, s, ready, by)
@@ -304,6 +308,7 @@ func (n *node) step(peer *node, s *side, f crdtsync.Frame, by Step) {
 	if len(offers) > 0 && n.sides[peer.id] == s {
 		n.take(peer, offers, ready.Position, by)
 	}
+	n.stepLong(peer, s, ready.Long, by)
 	n.pump()
 	if peer.running() {
 		peer.pump()
@@ -376,6 +381,7 @@ func (n *node) tick() {
 	for _, id := range n.peers() {
 		if s := n.sides[id]; s != nil {
 			r := s.link.Tick()
+			n.world.noteParts(nil, r)
 			n.follow(n.world.nodes[id], r)
 			n.takeStaged(n.world.nodes[id], s, r, Step{})
 		}

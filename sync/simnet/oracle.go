@@ -225,6 +225,8 @@ func (w *world) checkFrame(n *node, f crdtsync.Frame) {
 		n.checkSaid("claims", f.Space, f.Vector.Sorted())
 	case *crdtsync.Changes:
 		n.checkData(f)
+	case *crdtsync.Fragment:
+		n.checkFragment(f)
 	case *crdtsync.SnapshotChunk:
 		for _, h := range f.Heads {
 			n.checkSaid("sends", f.Space, []merge.Dot{{Origin: h.Origin, Seq: h.Seq}})

@@ -14,6 +14,10 @@ func (w *world) tellFrame(n, from *node, how string, f crdtsync.Frame) {
 	switch f := f.(type) {
 	case *crdtsync.Changes:
 		w.tell(n, "%s from %s: changes %s of %s", how, from.name(), w.labelsOf(f), f.Space)
+	case *crdtsync.Fragment:
+		w.tell(n, "%s from %s: %d bytes at %d of %d of change %s of %s", how, from.name(), len(f.Bytes), f.Offset, f.Size, w.label(f.Dot), f.Space)
+	case *crdtsync.Partial:
+		w.tell(n, "%s from %s: it has %d bytes of change %s of %s", how, from.name(), f.Offset, w.label(f.Dot), f.Space)
 	case *crdtsync.SnapshotBegin:
 		w.tell(n, "%s from %s: snapshot %d of %s, step %d after %q", how, from.name(), f.Number, f.Space, f.Step, f.After)
 	case *crdtsync.SnapshotChunk:

@@ -31,6 +31,8 @@ type world struct {
 	histories []*history
 	labels    map[merge.Origin]string
 
+	upgraded bool       // every node knows everything
+	longs    uint64     // frames that went in pieces
 	room     int        // for frames in flight in one direction
 	fate     *rand.Rand // of frames after healing
 	steps    int        // executed

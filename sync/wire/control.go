@@ -31,7 +31,7 @@ func controlBody(f crdtsync.Frame) (Type, body) {
 	case *crdtsync.Credit:
 		return TypeCredit, &credit{f.Space, f.Changes, f.Bytes}
 	}
-	return forksBody(f)
+	return partBody(f)
 }
 
 // newControlBody is newBody for the frames of the control plane.
@@ -54,7 +54,7 @@ func newControlBody(t Type) linkBody {
 	case TypeCredit:
 		return &credit{}
 	}
-	return newForksBody(t)
+	return newPartBody(t)
 }
 
 type auth struct {

@@ -106,8 +106,8 @@ func TestUnknownTypes(t *testing.T) {
 			t.Errorf("a frame of %v: %v; want a FrameError that says to upgrade", typ, err)
 		}
 	}
-	_, err := wire.Decode([]byte{100, wire.FlagIgnorable | 2})
-	if !errors.Is(err, wire.ErrFrame) || !strings.Contains(err.Error(), "flags 0x3") {
+	_, err := wire.Decode([]byte{100, wire.FlagIgnorable | 4})
+	if !errors.Is(err, wire.ErrFrame) || !strings.Contains(err.Error(), "flags 0x5") {
 		t.Errorf("an ignorable frame with another flag: %v, want ErrFrame", err)
 	}
 	_, err = wire.Decode(append([]byte{100, wire.FlagIgnorable}, make([]byte, wire.MaxFrame)...))
@@ -142,6 +142,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(encode(f, frame))
 	}
 	f.Add([]byte{100, wire.FlagIgnorable})
+	f.Add(wire.Compress(encode(f, compressible())))
 	f.Add(encode(f, &crdtsync.Changes{Space: "s", Changes: make([][]byte, 40)}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		frame, err := wire.Decode(b)
@@ -151,9 +152,27 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("Decode: %v, not a FrameError", err)
 			}
 		case frame != nil:
-			if again := encode(t, frame); !bytes.Equal(again, b) {
+			if again := encode(t, frame); !bytes.Equal(again, plain(t, b)) {
 				t.Fatalf("Decode took %x, Append gives %x", b, again)
 			}
+		}
+	})
+}
+
+func FuzzDecodeLong(f *testing.F) {
+	for _, frame := range frames() {
+		f.Add(encode(f, frame))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		frame, err := wire.DecodeLong(b)
+		if err != nil {
+			if !errors.Is(err, wire.ErrFrame) {
+				t.Fatalf("DecodeLong: %v, not a FrameError", err)
+			}
+			return
+		}
+		if again, err := wire.AppendLong(nil, frame); err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("DecodeLong took %x, AppendLong gives %x, %v", b, again, err)
 		}
 	})
 }

@@ -85,6 +85,8 @@ type FileWriter struct {
 	offset        int64
 	records       uint64
 	left          uint64 // changes that the header announced and are to come
+	parts         fragments
+	compress      bool
 	frame, record []byte // scratch
 }
 
@@ -96,34 +98,43 @@ func NewFileWriter(w io.Writer, h FileHeader) (*FileWriter, error) {
 		return nil, err
 	}
 	header := &fileHeader{h.Space, h.Origin[:], h.Changes}
-	frame, err := appendBody(nil, typeFileHeader, header)
+	frame, err := appendBody(nil, typeFileHeader, header, MaxFrame)
 	if err != nil {
 		return nil, err
 	}
 	return f, f.writeRecord(frame)
 }
 
+// Compress makes Write compress frames where that pays. Programs older than
+// this option do not read such a file.
+func (f *FileWriter) Compress() { f.compress = true }
+
 // Write adds a frame, which it does not retain: of Changes as many as the header
 // said, in an order in which they can be applied. Readers skip other frames.
 func (f *FileWriter) Write(frame crdtsync.Frame) (err error) {
-	if c, ok := frame.(*crdtsync.Changes); ok {
-		if uint64(len(c.Changes)) > f.left {
-			return &FileError{f.offset, "more changes than its header says: export again"}
-		}
-		f.left -= uint64(len(c.Changes))
+	n, err := f.parts.count(frame)
+	switch {
+	case err != nil:
+		return &FileError{f.offset, err.Error() + ": export again"}
+	case n > f.left:
+		return &FileError{f.offset, "more changes than its header says: export again"}
 	}
+	f.left -= n
 	if f.frame, err = Append(f.frame[:0], frame); err != nil {
 		return err
+	}
+	if f.compress {
+		return f.writeRecord(Compress(f.frame))
 	}
 	return f.writeRecord(f.frame)
 }
 
 // Close completes the file. It does not close the writer below.
 func (f *FileWriter) Close() error {
-	if f.left > 0 {
+	if f.left > 0 || f.parts.at > 0 {
 		return &FileError{f.offset, fmt.Sprintf("%d changes fewer than its header says: export again", f.left)}
 	}
-	frame, err := appendBody(f.frame[:0], typeFileEnd, &fileEnd{f.records, f.sum.Sum(nil)})
+	frame, err := appendBody(f.frame[:0], typeFileEnd, &fileEnd{f.records, f.sum.Sum(nil)}, MaxFrame)
 	if err != nil {
 		return err
 	}

@@ -256,3 +256,12 @@ func FuzzFileReader(f *testing.F) {
 		}
 	})
 }
+
+func newWriter(t *testing.T, changes uint64) *wire.FileWriter {
+	t.Helper()
+	w, err := wire.NewFileWriter(io.Discard, wire.FileHeader{Space: "s", Changes: changes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}

@@ -30,6 +30,7 @@ type FileReader struct {
 	offset  int64 // of the record being read
 	records uint64
 	changes uint64
+	parts   fragments
 	header  FileHeader
 	record  []byte // scratch
 }
@@ -86,9 +87,11 @@ func (f *FileReader) next() (crdtsync.Frame, error) {
 	if err != nil {
 		return nil, f.fail("%v: %s", err, writeBroken)
 	}
-	if c, ok := frame.(*crdtsync.Changes); ok {
-		f.changes += uint64(len(c.Changes))
+	n, err := f.parts.count(frame)
+	if err != nil {
+		return nil, f.fail("%v: %s", err, writeBroken)
 	}
+	f.changes += n
 	f.offset += int64(len(f.record))
 	return frame, nil
 }
@@ -159,12 +162,12 @@ func (f *FileReader) readHeader() error {
 
 // readBody reads a frame that stands in files only.
 func (f *FileReader) readBody(b []byte, want Type, into body) error {
-	t, raw, err := splitFrame(b)
+	t, raw, err := splitFrame(b, MaxFrame)
 	if err == nil && t != want {
 		err = &FrameError{t, "in the place of " + want.String()}
 	}
 	if err == nil {
-		err = decodeBody(t, b, raw, into)
+		err = decodeBody(t, b, raw, into, MaxFrame)
 	}
 	if err != nil {
 		return f.fail("%v: %s", err, writeBroken)
@@ -217,6 +220,8 @@ func (f *FileReader) finish(b []byte) error {
 	switch {
 	case end.Records != f.records || !bytes.Equal(end.Sum, f.sum.Sum(nil)):
 		return f.fail("the end record does not fit what is before it: %s", copyAgain)
+	case f.parts.at > 0:
+		return f.fail("change %s is not whole: %s", f.parts.of, writeBroken)
 	case f.changes != f.header.Changes:
 		return f.fail("%d changes, its header says %d: %s", f.changes, f.header.Changes, writeBroken)
 	}

@@ -56,6 +56,9 @@ const (
 	TypeForked      Type = 27 // body: 1 space, 2 change
 	TypeNeed        Type = 35 // body: 1 space, 2 ranges
 	TypeCredit      Type = 36 // body: 1 space, 2 changes, 3 bytes
+	TypeFragment    Type = 38 // body: 1 space, 2 dot, 3 size, 4 hash, 5 offset, 6 bytes
+	TypePartial     Type = 39 // body: 1 space, 2 dot, 3 hash, 4 offset
+	TypePiece       Type = 12 // body: 1 number, 2 size, 3 hash, 4 offset, 5 bytes
 	TypeAudit       Type = 51 // body: 1 space, 2 digest
 	TypeAudited     Type = 52 // body: 1 space, 2 code
 	TypeCompare     Type = 53 // body: 1 space, 2 what, 3 question or answer
@@ -79,6 +82,7 @@ var typeNames = map[Type]string{
 	TypeChanges: "CHANGES", TypeAck: "ACK", TypeNack: "NACK",
 	TypeAuth: "AUTH", TypeAuthUpdate: "AUTH_UPDATE", TypeExplain: "EXPLAIN", TypeExplained: "EXPLAINED",
 	TypeUnsubscribe: "UNSUBSCRIBE", TypeRevoked: "REVOKED", TypeNeed: "NEED", TypeCredit: "CREDIT",
+	TypeFragment: "FRAGMENT", TypePartial: "PARTIAL", TypePiece: "PIECE",
 	TypeSnapshotBegin: "SNAPSHOT-BEGIN", TypeSnapshotChunk: "SNAPSHOT-CHUNK", TypeSnapshotEnd: "SNAPSHOT-END",
 	TypeSnapshotNamed: "SNAPSHOT-NAMED", TypeSpell: "SPELL",
 	TypeAudit: "AUDIT", TypeAudited: "AUDITED", TypeCompare: "COMPARE", TypeRepair: "REPAIR",
@@ -95,7 +99,7 @@ func (t Type) String() string {
 }
 
 // FlagIgnorable marks a frame that a node which does not know its type skips.
-// No type of this version carries it, nor any other flag.
+// No type of this version carries it.
 const FlagIgnorable = 1
 
 const headerSize = 2 // type, flags
@@ -135,10 +139,10 @@ func Append(dst []byte, f crdtsync.Frame) ([]byte, error) {
 	if b == nil {
 		return dst, &FrameError{0, fmt.Sprintf("%T is no frame", f)}
 	}
-	return appendBody(dst, t, b)
+	return appendBody(dst, t, b, MaxFrame)
 }
 
-func appendBody(dst []byte, t Type, b body) ([]byte, error) {
+func appendBody(dst []byte, t Type, b body, limit int) ([]byte, error) {
 	if err := b.check(); err != nil {
 		return dst, &FrameError{t, err.Error()}
 	}
@@ -146,8 +150,8 @@ func appendBody(dst []byte, t Type, b body) ([]byte, error) {
 	if err := encMode.MarshalToBuffer(b, buf); err != nil {
 		return dst, &FrameError{t, err.Error()}
 	}
-	if n := buf.Len() - len(dst); n > MaxFrame {
-		return dst, &FrameError{t, fmt.Sprintf("%d bytes, the limit is %d", n, MaxFrame)}
+	if n := buf.Len() - len(dst); n > limit {
+		return dst, &FrameError{t, fmt.Sprintf("%d bytes, the limit is %d", n, limit)}
 	}
 	return buf.Bytes(), nil
 }
@@ -156,42 +160,56 @@ func appendBody(dst []byte, t Type, b body) ([]byte, error) {
 func sizeHint(b body) int {
 	const small, each = 128, 3 // bytes around a frame and around each change in it
 	n := small
-	if c, ok := b.(*changes); ok {
-		for _, raw := range c.Changes {
+	switch b := b.(type) {
+	case *changes:
+		for _, raw := range b.Changes {
 			n += len(raw) + each
 		}
+	case *fragment:
+		n += len(b.Bytes)
+	case *piece:
+		n += len(b.Bytes)
 	}
 	return n
 }
 
 // Decode reads a frame. The result does not share memory with b. A frame of an
 // unknown type that carries [FlagIgnorable] gives no frame and no error. All
-// else that Append does not write is a [*FrameError].
-func Decode(b []byte) (crdtsync.Frame, error) {
-	t, raw, err := splitFrame(b)
+// else that Append does not write is a [*FrameError], but for compressed frames
+// of what it writes.
+func Decode(b []byte) (crdtsync.Frame, error) { return decode(b, MaxFrame) }
+
+func decode(b []byte, limit int) (crdtsync.Frame, error) {
+	t, raw, err := splitFrame(b, limit)
 	if err != nil {
 		return nil, err
 	}
 	into := newBody(t)
 	if into == nil {
-		if b[1] == FlagIgnorable {
+		if b[1]&FlagIgnorable != 0 {
 			return nil, nil
 		}
 		return nil, &FrameError{t, "not known here: the peer speaks a newer version, upgrade this node"}
 	}
-	if err := decodeBody(t, b, raw, into); err != nil {
+	if b[1]&FlagS2 != 0 {
+		if b, err = expand(b, limit); err != nil {
+			return nil, err
+		}
+		raw = b[headerSize:]
+	}
+	if err := decodeBody(t, b, raw, into, limit); err != nil {
 		return nil, err
 	}
 	return into.frame(), nil
 }
 
-func splitFrame(b []byte) (Type, []byte, error) {
+func splitFrame(b []byte, limit int) (Type, []byte, error) {
 	switch {
 	case len(b) < headerSize:
 		return 0, nil, &FrameError{0, fmt.Sprintf("%d bytes, shorter than its header", len(b))}
-	case len(b) > MaxFrame:
-		return 0, nil, &FrameError{Type(b[0]), fmt.Sprintf("%d bytes, the limit is %d", len(b), MaxFrame)}
-	case b[1]&^FlagIgnorable != 0:
+	case len(b) > limit:
+		return 0, nil, &FrameError{Type(b[0]), fmt.Sprintf("%d bytes, the limit is %d", len(b), limit)}
+	case b[1]&^(FlagIgnorable|FlagS2) != 0:
 		return 0, nil, &FrameError{Type(b[0]), fmt.Sprintf("unknown flags %#x", b[1])}
 	}
 	return Type(b[0]), b[headerSize:], nil
@@ -199,11 +217,11 @@ func splitFrame(b []byte) (Type, []byte, error) {
 
 // decodeBody reads raw, the body of frame b, and checks that it is the only
 // encoding of what it says.
-func decodeBody(t Type, b, raw []byte, into body) error {
+func decodeBody(t Type, b, raw []byte, into body, limit int) error {
 	if err := decMode.Unmarshal(raw, into); err != nil {
 		return &FrameError{t, err.Error()}
 	}
-	again, err := appendBody(make([]byte, 0, len(b)), t, into)
+	again, err := appendBody(make([]byte, 0, len(b)), t, into, limit)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"errors"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -81,6 +82,9 @@ func frames() []crdtsync.Frame {
 		},
 		&crdtsync.Spell{Space: "notes", Vector: merge.VectorOf(dot(0xa1, 3), dot(0xb2, 1))},
 		&crdtsync.SnapshotEnd{Space: "notes", Number: 2, Chunks: 2, Print: crdtsync.Fingerprint{5, 6, 7, 1 << 63}},
+		&crdtsync.Fragment{Space: "notes", Dot: dot(0xa1, 300), Size: 300_000, Hash: crdtsync.Hash{1, 2}, Offset: 65_536, Bytes: []byte{3, 4, 5}},
+		&crdtsync.Partial{Space: "notes", Dot: dot(0xa1, 300), Hash: crdtsync.Hash{1, 2}, Offset: 65_539},
+		&crdtsync.Piece{Number: 7, Size: 1 << 20, Hash: crdtsync.Hash{6}, Offset: 1<<20 - 2, Bytes: []byte{8, 9}},
 		&crdtsync.Audit{Space: "notes", Digest: crdtsync.Digest{1, 2, 3, 15: 4}},
 		&crdtsync.Audited{Space: "notes", Code: crdtsync.AuditMoved},
 		&crdtsync.Compare{Space: "notes", What: crdtsync.CompareAskSymbols, Body: []byte{16, 0x80, 0x10}},
@@ -209,6 +213,15 @@ func TestAppendRefuses(t *testing.T) {
 		"spell too far":    &crdtsync.Spell{Space: "s", Vector: merge.VectorOf(dot(1, merge.MaxSeq+1))},
 		"too many changes": &crdtsync.Changes{Space: "s", Changes: make([][]byte, wire.MaxChanges+1)},
 		"too large":        &crdtsync.Changes{Space: "s", Changes: [][]byte{make([]byte, wire.MaxFrame)}},
+		"fragment, no dot": &crdtsync.Fragment{Space: "s", Size: 1, Bytes: []byte{1}},
+		"fragment, empty":  &crdtsync.Fragment{Space: "s", Dot: dot(1, 1), Size: 1},
+		"fragment beyond":  &crdtsync.Fragment{Space: "s", Dot: dot(1, 1), Size: 2, Offset: 1, Bytes: []byte{1, 2}},
+		"fragment, offset": &crdtsync.Fragment{Space: "s", Dot: dot(1, 1), Size: 2, Offset: math.MaxUint64, Bytes: []byte{1, 2}},
+		"fragment of much": &crdtsync.Fragment{Space: "s", Dot: dot(1, 1), Size: crdtsync.MaxChange + 1, Bytes: []byte{1}},
+		"partial of much":  &crdtsync.Partial{Space: "s", Dot: dot(1, 1), Offset: crdtsync.MaxChange + 1},
+		"partial, no dot":  &crdtsync.Partial{Space: "s"},
+		"piece, empty":     &crdtsync.Piece{Size: 1},
+		"piece of much":    &crdtsync.Piece{Size: crdtsync.MaxLong + 1, Bytes: []byte{1}},
 	} {
 		b, err := wire.Append(nil, f)
 		if _, ok := errors.AsType[*wire.FrameError](err); !ok || !errors.Is(err, wire.ErrFrame) || len(b) != 0 {
@@ -225,7 +238,7 @@ func namesUpTo(n uint64) (names []crdtsync.OpName) {
 }
 
 func TestLargestChangeFits(t *testing.T) {
-	f := &crdtsync.Changes{Space: strings.Repeat("s", crdtsync.MaxSpace), Changes: [][]byte{make([]byte, crdtsync.MaxChange)}}
+	f := &crdtsync.Changes{Space: strings.Repeat("s", crdtsync.MaxSpace), Changes: [][]byte{make([]byte, crdtsync.MaxWhole)}}
 	if _, err := wire.Decode(encode(t, f)); err != nil {
 		t.Fatal(err)
 	}
