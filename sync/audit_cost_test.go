@@ -117,7 +117,7 @@ func (n *network) spoil(at int, how string, known bool) {
 // 12 and 13 of the design, through two links, to the byte. Who asks learns what
 // differs in one round trip if it knew that something does.
 func TestAuditCosts(t *testing.T) {
-	net := auditPair(t, 100_000)
+	net := auditPair(t, 64_000)
 	want := maps.Clone(net.notes(0).cells)
 	for _, test := range []struct {
 		name     string

@@ -49,7 +49,8 @@ func (c *counter) count(from int, b []byte) {
 	control, carries := len(b), 0
 	switch f := f.(type) {
 	case *crdtsync.Hello, *crdtsync.Welcome, *crdtsync.Goodbye, *crdtsync.Ping, *crdtsync.Pong, *crdtsync.Frontier,
-		*crdtsync.Members, *crdtsync.Ack, *crdtsync.Credit, *crdtsync.Queued, *crdtsync.Prune:
+		*crdtsync.Members, *crdtsync.Ack, *crdtsync.Credit, *crdtsync.Queued, *crdtsync.Prune,
+		*crdtsync.Chains, *crdtsync.Heads, *crdtsync.Ask, *crdtsync.Forked: // heartbeats, and what they show of forks
 		return
 	case *crdtsync.Changes:
 		control, carries = 0, len(b)

@@ -39,7 +39,7 @@ func TestNumbersRoundTrip(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for seed := range 256 {
 		width := seed % 64
-		count := r.IntN(200)
+		count := r.IntN(60)
 		if width < 8 {
 			count = r.IntN(1<<width + 1)
 		}
