@@ -26,7 +26,11 @@ func (k *Knobs) drawParts(r *rand.Rand) {
 		}
 		maybe(r, 3, func() { k.Unparted = true })
 	})
-	maybe(r, 4, func() { k.Piece = 80 + r.IntN(200) })
+	maybe(r, 4, func() {
+		if k.Piece = 80 + r.IntN(200); k.Large { // a frame of more pieces than are on their way never arrives
+			k.Piece *= 40
+		}
+	})
 }
 
 // unparted reports whether the node knows no fragments for now.
