@@ -60,6 +60,7 @@ func (l *Link) announce(s *linkSpace) Frame {
 		return l.subscribe(s)
 	}
 	s.begin(l.cfg.window())
+	s.owed = arrears{resumed: true}
 	return &Resume{s.name, c, l.mark(s.name, at, l.peer.Origin)}
 }
 

@@ -353,7 +353,7 @@ func (l *Link) stepBegin(f *SnapshotBegin, r *Ready) {
 			return
 		}
 		if f.Step != SnapshotOffer {
-			s.receiving, s.ended = &receiving{number: f.Number, moved: true}, nil
+			s.receiving, s.ended, s.brings = &receiving{number: f.Number, moved: true}, nil, brings(f)
 		}
 		r.Staged = append(r.Staged, Staged{s.name, f})
 	})
@@ -429,6 +429,7 @@ func (l *Link) Merged(space string, applied []merge.Dot, err error) (r Ready) {
 		case err == nil:
 			r.Send = append(r.Send, &Ack{space, applied, l.position(s)})
 			s.settled()
+			l.noteMerged(s)
 		case forked:
 			r.Send = append(r.Send, newNack(space, refused))
 			if refused.Kind == ErrForked && !l.mends(space, refused.Dot.Origin) {

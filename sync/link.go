@@ -51,6 +51,7 @@ type Link struct {
 	proven      *Auth  // the credential last sent
 	accepted    bool   // and the peer has answered it
 	sendings    uint64 // snapshots ever sent or offered
+	rungs       Rungs
 }
 
 // A LinkConfig says who is speaking.
@@ -202,6 +203,7 @@ func (l *Link) Step(f Frame) (r Ready) {
 	case *Subscribed:
 		l.withSpace(f.Space, &r, func(s *linkSpace) {
 			s.answered, s.unheard = true, false
+			s.owed.changes = f.Changes
 			l.compare(s, f.Known, &r)
 		})
 	case *Changes:
@@ -209,6 +211,7 @@ func (l *Link) Step(f Frame) (r Ready) {
 	case *Ack:
 		l.withSpace(f.Space, &r, func(s *linkSpace) {
 			s.ack(f.Heads)
+			s.hears(f.Position)
 			l.meet(s, f.Position, &r)
 		})
 	case *Nack:
@@ -310,6 +313,7 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 func (l *Link) subscribe(s *linkSpace) Frame {
 	s.unheard = true
 	s.begin(l.cfg.window())
+	s.owed = arrears{}
 	v := l.local.Vector(s.name)
 	if s.doubt {
 		s.doubt, v = false, &merge.VersionVector{}
@@ -372,6 +376,7 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 		if len(r.Offer) == 0 {
 			l.grant(s, r)
 		}
+		s.hears(f.Position)
 		if r.Position = f.Position; len(r.Offer) == 0 {
 			l.meet(s, f.Position, r)
 		}
@@ -399,6 +404,9 @@ func (l *Link) stepChange(s *linkSpace, raw []byte, r *Ready) (foreign bool, err
 		r.Send = append(r.Send, newNack(s.name, refusal))
 	} else {
 		r.Offer = append(r.Offer, Offered{s.name, c})
+		if h.Dot.Seq > l.local.Head(s.name, h.Dot.Origin) {
+			l.noteFresh(s)
+		}
 	}
 	return foreign, nil
 }
@@ -425,6 +433,7 @@ func (l *Link) stepFrontier(f *Frontier, r *Ready) {
 		same := mine.Applied == f.Applied
 		if same {
 			s.acked.Merge(l.local.Vector(s.name))
+			s.owed.changes = 0
 			s.withdraw()
 			l.meet(s, f.Changes, r)
 		}

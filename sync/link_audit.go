@@ -336,6 +336,9 @@ func (s *linkSpace) compareOn(before progress, r *Ready) {
 // Mended takes the outcome of a [Mending], or its error.
 func (l *Link) Mended(m *Mending, done *Mended, err error) (r Ready) {
 	l.withSpace(m.Space, &r, func(s *linkSpace) {
+		if err == nil {
+			l.rungs.Audit += uint64(len(done.Repaired))
+		}
 		switch {
 		case m.role == mendAnswer && err != nil:
 			r.Send = append(r.Send, &Audited{s.name, AuditMoved})

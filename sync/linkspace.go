@@ -47,6 +47,8 @@ type linkSpace struct {
 	taken, granted volume
 	audit          auditState
 	forks          forkState
+	owed           arrears // what the peer has announced and not sent
+	brings         Rungs   // what the snapshot that comes counts as
 }
 
 const (

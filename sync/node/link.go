@@ -120,8 +120,10 @@ func (n *Node) register(l *peerLink) error {
 func (n *Node) unregister(l *peerLink) {
 	defer close(l.ended)
 	n.admission.leave(l)
+	came := l.rungs()
 	n.mu.Lock()
 	delete(n.links, l)
+	n.rungs.Add(came)
 	n.mu.Unlock()
 	n.graft()
 }

@@ -208,8 +208,9 @@ type Node struct {
 	endpoints map[string]*endpoint // by address
 	closed    bool
 	nonces    []crdtsync.Nonce
-	renewals  []Problem // how the node came to its origin
-	failed    error     // why the last commit did not succeed, nil if it did
+	renewals  []Problem      // how the node came to its origin
+	failed    error          // why the last commit did not succeed, nil if it did
+	rungs     crdtsync.Rungs // of the links that have ended
 }
 
 // Open starts a node on a store. The store's identity is made at the first

@@ -23,6 +23,8 @@ type Status struct {
 	Problems []Problem     `json:"problems"`
 	// Stability is that of each space with changes, by name.
 	Stability []Stability `json:"stability,omitempty"`
+	// Rungs is how what came from peers came, since the node was opened.
+	Rungs Rungs `json:"rungs"`
 }
 
 // A SpaceStatus is the state of one space.
@@ -64,6 +66,8 @@ type PeerStatus struct {
 	// Place is the place in the queue of the peer, 0 for none.
 	Place  uint64       `json:"place,omitempty"`
 	Spaces []PeerSpaces `json:"spaces,omitempty"`
+	// Rungs is how what came over the connection came.
+	Rungs Rungs `json:"rungs,omitzero"`
 }
 
 // A PeerSpaces is the state of one space between this node and a peer.
@@ -90,7 +94,10 @@ func (n *Node) Status() Status {
 	renewals := slices.Clone(n.renewals)
 	n.mu.Unlock()
 
-	st := Status{Origin: n.Origin(), Name: n.cfg.Name, Spaces: []SpaceStatus{}, Peers: []PeerStatus{}, Problems: append([]Problem{}, renewals...)}
+	st := Status{
+		Origin: n.Origin(), Name: n.cfg.Name, Spaces: []SpaceStatus{}, Peers: []PeerStatus{}, Problems: append([]Problem{}, renewals...),
+		Rungs: n.allRungs(),
+	}
 	if failed != nil {
 		st.Problems = append(st.Problems, storeProblem(failed))
 	}
@@ -264,6 +271,7 @@ func (l *peerLink) addStatus(ps *PeerStatus) []Problem {
 		return problems
 	}
 	ps.State, ps.Name, ps.Origin = "connected", hello.Name, hello.Origin.String()
+	ps.Rungs = Rungs(l.core.Rungs())
 	for _, s := range l.core.Report() {
 		ps.Spaces = append(ps.Spaces, PeerSpaces{s.Name, s.Missing, s.Level})
 		if s.Forked {
