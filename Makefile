@@ -46,13 +46,15 @@ sim: ## a bounded run of the simulator; it prints its seeds
 HISTORIES ?= ../shared/data/histories
 HISTORY   ?= automerge-repo
 KILLS     ?= 24
-replay: ## recorded history in operation form, as deltas, through real nodes, then over three daemons with kills
+replay: ## recorded history in operation form, as deltas, through real nodes, then over three daemons with kills; a small one over five, and every rung of the ladder
 	go run ./cmd/syncd replay $(HISTORIES)/$(HISTORY).ndjson.gz --form op \
 		--expect $(HISTORIES)/$(HISTORY).expected.json >/dev/null
 	go run ./cmd/syncd replay $(HISTORIES)/$(HISTORY).ndjson.gz --form delta \
 		--expect $(HISTORIES)/$(HISTORY).expected.json >/dev/null
 	go run ./cmd/syncd replay $(HISTORIES)/$(HISTORY).ndjson.gz \
 		--expect $(HISTORIES)/$(HISTORY).expected.json --daemons 3 --kills $(KILLS)
+	go run ./cmd/syncd replay $(HISTORIES)/automerge-repo.ndjson.gz \
+		--expect $(HISTORIES)/automerge-repo.expected.json --daemons 5 --kills 5 --rungs all >/dev/null
 
 mutants: ## plant bugs, one at a time, and demand that each is found
 	go -C tools run ./mutants

@@ -134,6 +134,15 @@ func (c *chore) finish(err error)     { c.err = err; close(c.done) }
 type intake struct {
 	by       *peerLink
 	receiver spacestore.Receiver
+	parts    int // that have come, guarded by Space.mu
+}
+
+// staged returns how many parts have come.
+func (in *intake) staged() int {
+	if in == nil {
+		return 0
+	}
+	return in.parts
 }
 
 // claim makes l the link from which the space takes a snapshot, unless it takes
@@ -206,7 +215,11 @@ func (l *peerLink) takePart(ctx context.Context, s *Space, f crdtsync.Frame) err
 	case *crdtsync.SnapshotBegin:
 		return l.node.chore(ctx, func(b *batch) error { b.wrote = true; return in.receiver.Begin(b.tx, s.name, f) })
 	case *crdtsync.SnapshotChunk:
-		return l.node.chore(ctx, func(b *batch) error { b.wrote = true; return in.receiver.Chunk(b.tx, s.name, f) })
+		err := l.node.chore(ctx, func(b *batch) error { b.wrote = true; return in.receiver.Chunk(b.tx, s.name, f) })
+		s.mu.Lock()
+		in.parts++
+		s.mu.Unlock()
+		return err
 	case *crdtsync.SnapshotEnd:
 		return l.mergeStaged(ctx, s, f)
 	}

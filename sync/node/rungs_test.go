@@ -1,6 +1,8 @@
 package node_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/joinery-crdt/joinery/store"
 	"github.com/joinery-crdt/joinery/store/memstore"
 	"github.com/joinery-crdt/joinery/sync/node"
+	"github.com/joinery-crdt/joinery/sync/wire"
 )
 
 // TestRungsAreCounted lets a node take each rung of the ladder once: its status
@@ -89,6 +92,55 @@ func TestPushIsCounted(t *testing.T) {
 		if got := b.Status().Peers[0].Rungs; got != (node.Rungs{Push: 2, Vector: 1}) {
 			t.Errorf("rungs of the connection = %+v", got)
 		}
+	})
+}
+
+// breaking is a connection that loses what comes after some parts of a snapshot.
+type breaking struct {
+	wire.Conn
+	parts int // that pass
+}
+
+func (b *breaking) Send(ctx context.Context, frame []byte) error {
+	if wire.Type(frame[0]) == wire.TypeSnapshotChunk {
+		if b.parts--; b.parts < 0 {
+			<-ctx.Done()
+		}
+	}
+	return b.Conn.Send(ctx, frame)
+}
+
+// TestResumedSnapshotIsCounted breaks a snapshot off: the status says how far it
+// has come, and after another try that it went on there.
+func TestResumedSnapshotIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := new(memstore.Disk)
+		a, b := open(t), openOn(t, disk)
+		for i := range 40 {
+			mustUpdate(t, a.Space("s"), func(tx *node.Tx) error {
+				for j := range 100 {
+					if err := tags.Add(tx, fmt.Sprintf("%d of %d, and some more bytes", j, i)); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		truncate(t, a.Space("s"), true)
+		near, far := wire.Pipe()
+		go a.Serve(t.Context(), &breaking{near, 3})
+		go b.Serve(t.Context(), far)
+		synctest.Wait()
+		if st := b.Status(); len(st.Spaces) != 1 || st.Spaces[0].Staged != 3 || st.Rungs != (node.Rungs{}) {
+			t.Errorf("status %+v, want 3 parts staged and nothing that came", st.Spaces)
+		}
+		b.Close()
+		b = openOn(t, disk)
+		meet(t, a, b, time.Minute)
+		if got, want := b.Status().Rungs, (node.Rungs{Snapshot: 1, Resumed: 1}); got != want {
+			t.Errorf("rungs = %+v, want %+v", got, want)
+		}
+		checkEqual(t, "s", a, b)
 	})
 }
 

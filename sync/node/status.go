@@ -36,6 +36,9 @@ type SpaceStatus struct {
 	Unread      uint64 `json:"unread"`      // ops of types this node does not know
 	Quarantined int    `json:"quarantined"` // changes that were refused and are kept
 	Fingerprint string `json:"fingerprint"` // of the contents, hexadecimal
+	// Staged is how many parts of a snapshot have come, durably, that is not
+	// complete yet.
+	Staged int `json:"staged,omitempty"`
 }
 
 // A Stability says how much of a space every device that is waited for has
@@ -157,12 +160,13 @@ func (s *Space) addStatus(st *Status) {
 	defer s.mu.RUnlock()
 	sum := s.core.Summary()
 	waiting, missing := s.core.Waiting()
-	if sum.Changes == 0 && waiting == 0 && len(s.refused) == 0 && len(s.held) == 0 && len(s.splits) == 0 {
+	staged := s.intake.staged()
+	if sum.Changes == 0 && waiting == 0 && staged == 0 && len(s.refused) == 0 && len(s.held) == 0 && len(s.splits) == 0 {
 		return
 	}
 	st.Spaces = append(st.Spaces, SpaceStatus{
 		Name: s.name, Changes: sum.Changes, Origins: s.core.Vector().Len(), Waiting: waiting,
-		Unread: sum.Unread, Quarantined: len(s.held), Fingerprint: sum.Cells.String(),
+		Unread: sum.Unread, Quarantined: len(s.held), Fingerprint: sum.Cells.String(), Staged: staged,
 	})
 	if waiting > 0 {
 		st.Problems = append(st.Problems, Problem{

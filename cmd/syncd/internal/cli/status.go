@@ -88,7 +88,7 @@ func (a *app) showStatus(w io.Writer, st v1.Status) error {
 	t := table(w)
 	fmt.Fprintln(t, "SPACE\tCHANGES\tWRITERS\tCONTENTS")
 	for _, s := range st.Spaces {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%.12s\n", s.Name, s.Changes, s.Origins, s.Fingerprint)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%.12s%s\n", s.Name, s.Changes, s.Origins, s.Fingerprint, staged(s))
 	}
 	fmt.Fprintln(t)
 	if err := t.Flush(); err != nil {
@@ -102,7 +102,39 @@ func (a *app) showStatus(w io.Writer, st v1.Status) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if came := rungs(st.Rungs); came != "" {
+		fmt.Fprintf(w, "came from peers since the start: %s\n\n", came)
+	}
 	return showProblems(w, st.Problems)
+}
+
+// staged says how far a snapshot of a space has come, if one is coming.
+func staged(s node.SpaceStatus) string {
+	if s.Staged == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d parts of a snapshot", s.Staged)
+}
+
+// rungs says over which rungs of the ladder changes came.
+func rungs(g node.Rungs) string {
+	var parts []string
+	for _, rung := range []struct {
+		count uint64
+		what  string
+	}{
+		{g.Push, "changes as they were made"},
+		{g.Cursor, "resuming from where both were"},
+		{g.Vector, "by comparing vectors"},
+		{g.Part, "partial snapshots"},
+		{g.Audit, "cells repaired"},
+		{g.Snapshot, "snapshots"},
+	} {
+		if rung.count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", rung.count, rung.what))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func peerState(p node.PeerStatus) string {

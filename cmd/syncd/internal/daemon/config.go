@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/datadir"
 )
@@ -34,7 +35,16 @@ type Config struct {
 	AllowRemote bool
 	// Hosts are names under which clients may address the daemon, besides IP
 	// addresses and localhost.
-	Hosts   []string
+	Hosts []string
+	// Heartbeat, AuditEvery and TruncateEvery are how often links repeat their
+	// state, cells are compared with a peer's, and logs are truncated; 0 is for
+	// what [node.Config] says of each.
+	Heartbeat, AuditEvery, TruncateEvery time.Duration
+	// Lease is how long a device that is away is waited for, 0 for what
+	// [node.Config] says.
+	Lease time.Duration
+	// Tree pushes changes along a tree of the connections.
+	Tree    bool
 	Version string
 	// Logger receives what happens, nil for nowhere.
 	Logger *slog.Logger

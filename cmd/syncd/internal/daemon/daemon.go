@@ -84,7 +84,10 @@ func (d *Daemon) openNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.node, err = node.Open(ctx, node.Config{Store: st, Name: d.cfg.Name, Hub: d.cfg.Hub, Logger: d.cfg.Logger})
+	d.node, err = node.Open(ctx, node.Config{
+		Store: st, Name: d.cfg.Name, Hub: d.cfg.Hub, Tree: d.cfg.Tree, Logger: d.cfg.Logger,
+		Heartbeat: d.cfg.Heartbeat, AuditInterval: d.cfg.AuditEvery, TruncateEvery: d.cfg.TruncateEvery, Lease: d.cfg.Lease,
+	})
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}

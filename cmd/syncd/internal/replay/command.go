@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -28,6 +29,8 @@ type Options struct {
 	Kills   int
 	Seed    uint64
 	Fresh   bool // every replica begins with an empty store
+	// Rungs of the anti-entropy ladder to force on the daemons, or "all".
+	Rungs []string
 }
 
 // Command returns `syncd replay`.
@@ -51,7 +54,15 @@ way; with --form delta it holds stand-alone values and sends their deltas.
 With --daemons N the changes are then scattered over N real daemons, which get
 different causally closed parts, sync over WebSocket while they are killed with
 SIGKILL and restarted and links are cut, and must all end with the expected
-results and with the same bytes.`,
+results and with the same bytes.
+
+With --rungs the kills come over the first half of the history. After that, each
+rung named is forced: one daemon is killed and misses a part of the rest (cursor),
+loses what it has in common with others (vector), comes back when they have
+truncated their logs (part) and forgotten what was in them (snapshot, which is
+also broken off by a kill, and taken by a device that joins last), or finds cells
+of its store damaged (audit); others are killed while it catches up. It must say
+in its status that the rung was taken, or the replay fails.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.History = args[0]
@@ -65,6 +76,7 @@ results and with the same bytes.`,
 	f.StringVar(&o.Expect, "expect", "", "file of expected `results` to compare with")
 	f.IntVar(&o.Daemons, "daemons", 0, "scatter the changes over this `many` real daemons")
 	f.IntVar(&o.Kills, "kills", 24, "with --daemons: `how` often a daemon is killed on the way")
+	f.StringSliceVar(&o.Rungs, "rungs", nil, "with --daemons: `rungs` of the anti-entropy ladder to force, all or some of "+strings.Join(ladder, ","))
 	f.BoolVar(&o.Fresh, "fresh", false, "let every replica begin with an empty store instead of a copy of another's")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides the shuffling, the parts and the kills")
 	return cmd
@@ -123,8 +135,11 @@ func (o Options) check() error {
 		return fmt.Errorf("replay: --form takes one of %v, not %q", forms, o.Form)
 	case o.Form != FormNode && o.Daemons > 0:
 		return errors.New("replay: --daemons takes --form node")
+	case len(o.Rungs) > 0 && o.Daemons < 3:
+		return errors.New("replay: --rungs takes --daemons 3 or more")
 	}
-	return nil
+	_, err := parseRungs(o.Rungs)
+	return err
 }
 
 // scatter runs the second half of a replay, over daemons.
@@ -133,8 +148,13 @@ func (o Options) scatter(ctx context.Context, h *History, full *node.Node, resul
 	if err != nil {
 		return err
 	}
+	rungs, err := parseRungs(o.Rungs)
+	if err != nil {
+		return err
+	}
 	return Scatter(ctx, h, full, results, FleetConfig{
 		Program: program, Daemons: o.Daemons, Kills: o.Kills, Seed: o.Seed, Log: stderr, Patience: time.Minute,
+		Rungs: rungs,
 	})
 }
 

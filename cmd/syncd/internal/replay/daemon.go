@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,7 +29,7 @@ type daemon struct {
 	program string // path of syncd
 	dir     string
 	door    *door
-	peers   []string // URLs
+	args    []string // of serve, besides those that all have
 
 	mu      sync.Mutex // guards what follows
 	process *exec.Cmd
@@ -36,12 +37,10 @@ type daemon struct {
 	log     *os.File
 }
 
-// start runs the daemon and waits until it says where it listens.
-func (d *daemon) start(ctx context.Context) error {
-	args := []string{"serve", "--dir", string(d.data()), "--listen", "127.0.0.1:0", "--name", d.name}
-	for _, p := range d.peers {
-		args = append(args, "--peer", p)
-	}
+// start runs the daemon, with more arguments, and waits until it says where it
+// listens.
+func (d *daemon) start(ctx context.Context, more ...string) error {
+	args := slices.Concat([]string{"serve", "--dir", string(d.data()), "--listen", "127.0.0.1:0", "--name", d.name}, d.args, more)
 	cmd := exec.CommandContext(ctx, d.program, args...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {

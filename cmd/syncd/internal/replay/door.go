@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 )
 
 // door is a TCP address that leads to another one, which may change, and that
@@ -15,6 +16,7 @@ type door struct {
 	mu     sync.Mutex // guards what follows
 	target string     // empty: leads nowhere
 	shut   bool
+	slow   bool
 	conns  map[net.Conn]struct{}
 }
 
@@ -45,6 +47,27 @@ func (d *door) cut() {
 	for c := range d.conns {
 		c.Close()
 	}
+}
+
+// bytesPerSecond is how fast a slow door lets through.
+const bytesPerSecond = 200_000
+
+// slowDown lets everything pass slowly on its way to the target, or not any more.
+func (d *door) slowDown(slow bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.slow = slow
+}
+
+// Write takes note of what is about to pass, for as long as it takes.
+func (d *door) Write(b []byte) (int, error) {
+	d.mu.Lock()
+	slow := d.slow
+	d.mu.Unlock()
+	if slow {
+		time.Sleep(time.Duration(len(b)) * time.Second / bytesPerSecond)
+	}
+	return len(b), nil
 }
 
 func (d *door) mend() {
@@ -78,13 +101,13 @@ func (d *door) pass(in net.Conn) {
 	defer out.Close()
 	defer d.leave(in, out)
 	var both sync.WaitGroup
-	both.Go(func() { copyAndClose(out, in) })
-	both.Go(func() { copyAndClose(in, out) })
+	both.Go(func() { copyAndClose(out, in, io.TeeReader(in, d)) })
+	both.Go(func() { copyAndClose(in, out, out) })
 	both.Wait()
 }
 
-func copyAndClose(dst, src net.Conn) {
-	_, _ = io.Copy(dst, src)
+func copyAndClose(dst, src net.Conn, read io.Reader) {
+	_, _ = io.CopyBuffer(struct{ io.Writer }{dst}, read, make([]byte, 4<<10))
 	dst.Close()
 	src.Close()
 }

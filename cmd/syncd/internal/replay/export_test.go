@@ -17,3 +17,6 @@ func (r *Results) Equal(want *Results) error { return r.equal(want) }
 
 // HashOf is the hash of sorted lines that results use.
 var HashOf = hash
+
+// SameTable compares a table of two stores.
+var SameTable = sameTable

@@ -181,6 +181,8 @@ func TestOptions(t *testing.T) {
 		"--daemons takes 0 or at least 2": {Form: replay.FormNode, Daemons: 1},
 		"--form takes one of":             {Form: "state"},
 		"--daemons takes --form node":     {Form: replay.FormOp, Daemons: 3},
+		"--rungs takes --daemons 3":       {Form: replay.FormNode, Daemons: 2, Rungs: []string{"all"}},
+		`some of push,cursor,vector`:      {Form: replay.FormNode, Daemons: 3, Rungs: []string{"push", "pull"}},
 		"no such file":                    {Form: replay.FormOp, History: filepath.Join(t.TempDir(), "none")},
 		`no form "state" in memory`:       {},
 	} {
