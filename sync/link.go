@@ -182,9 +182,7 @@ func (l *Link) Step(f Frame) (r Ready) {
 		l.stepAuth(Auth(*f), &r)
 		return r
 	case *Welcome:
-		if l.peer != nil {
-			l.met, l.accepted = true, true
-		}
+		l.stepWelcome(&r)
 		return r
 	}
 	if !l.admitted() {

@@ -117,6 +117,22 @@ func (l *Link) prove(r *Ready) {
 	l.proven, l.accepted = a, false
 }
 
+// stepWelcome takes the peer's answer to a hello or a credential. After another
+// credential the peer is asked again for what the one before did not cover.
+func (l *Link) stepWelcome(r *Ready) {
+	if l.peer == nil {
+		return
+	}
+	renewed := l.met && !l.accepted
+	l.met, l.accepted = true, true
+	for _, name := range l.order {
+		if s := l.spaces[name]; renewed && s.revoked {
+			s.revoked = false
+			r.Send = append(r.Send, l.subscribe(s))
+		}
+	}
+}
+
 // tickAuth ends a link whose peer has not proven who it is, or no longer.
 func (l *Link) tickAuth(r *Ready) {
 	if !l.cfg.Guard {

@@ -172,6 +172,7 @@ type PeerSpace struct {
 	Level   bool      // both have applied the same changes
 	Forked  bool      // or rather changes of the same numbers, of which some differ
 	Peer    *Frontier // what the peer last said, nil before it did
+	Revoked bool      // the peer does not let this node have the space
 }
 
 // Report returns the state of each space of the link, by name.
@@ -179,7 +180,7 @@ func (l *Link) Report() []PeerSpace {
 	out := make([]PeerSpace, 0, len(l.order))
 	for _, name := range l.order {
 		s := l.spaces[name]
-		p := PeerSpace{Name: name, Peer: s.peer}
+		p := PeerSpace{Name: name, Peer: s.peer, Revoked: s.revoked}
 		mine := l.local.Summary(name)
 		p.Level = s.peer != nil && s.peer.Applied == mine.Applied
 		p.Forked = p.Level && !s.forks.same(mine)

@@ -51,8 +51,9 @@ type peerLink struct {
 	err       error                                  // why the link ends
 	cancel    context.CancelFunc
 
-	early     int    // bytes that came before the peer was admitted
-	asked     uint64 // questions
+	shown     *crdtsync.Auth // the credential by which the peer was admitted
+	early     int            // bytes that came before the peer was admitted
+	asked     uint64         // questions
 	questions map[uint64]chan<- crdtsync.Explained
 }
 
@@ -65,6 +66,7 @@ func (n *Node) Serve(ctx context.Context, conn wire.Conn) error {
 	}
 	p := n.addPeer("inbound")
 	err := n.runLink(ctx, conn, p)
+	n.noteRefused(p, err)
 	n.forget(p)
 	return err
 }
@@ -74,7 +76,7 @@ func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	is := n.identity()
-	cfg := n.linkConfig(is)
+	cfg := n.linkConfig(is, p)
 	l := &peerLink{
 		node: n, conn: conn, peer: p, wake: make(chan struct{}, 1), took: make(chan struct{}, 1), work: make(chan struct{}, 1), audits: make(map[string][]chan crdtsync.AuditResult),
 		ended: make(chan struct{}), told: make(map[string]uint64), cancel: cancel, room: maxControl, vitals: vitals{detector: pace.NewDetector(n.cfg.Heartbeat, time.Now())},

@@ -51,12 +51,12 @@ func (n *Node) foundFork(is *identity, f crdtsync.Fork) {
 var renewed = crdtsync.Goaway{Code: "renewed", Reason: "this node has taken a new origin"}
 
 // linkConfig returns how a link speaks for the node.
-func (n *Node) linkConfig(is *identity) crdtsync.LinkConfig {
+func (n *Node) linkConfig(is *identity, p *peer) crdtsync.LinkConfig {
 	return crdtsync.LinkConfig{
 		Origin: is.origin, Former: is.told(), Name: n.cfg.Name, Mends: n.mendable, Features: n.features(),
 		Clock:     func() uint64 { return uint64(n.cfg.Now().UnixMilli()) },
 		Heartbeat: uint64(n.cfg.Heartbeat.Milliseconds()), Nonce: n.cfg.NewNonce(), Own: n.ownNonce,
-		Guard: n.cfg.Verify != nil, Prove: n.cfg.Prove,
+		Guard: n.guarded(p), Prove: p.prove,
 	}
 }
 

@@ -83,8 +83,13 @@ type Config struct {
 	// everything.
 	Verify func(peer *crdtsync.Hello, a crdtsync.Auth) (crdtsync.Grant, error)
 	// Prove returns what proves to a peer who this node is, nil for nothing. It is
-	// asked again at each heartbeat, and must not block.
+	// asked again at each heartbeat, and must not block. A dialer that is a [Prover]
+	// is asked in its place.
 	Prove func(peer *crdtsync.Hello) *crdtsync.Auth
+	// TrustDialled lets the peers that this node connects to do everything, without
+	// a credential: that one is at the address says who it is. Verify is then for
+	// those that connect to this node.
+	TrustDialled bool
 	// NewNonce names one end of one connection, nil for 16 random bytes.
 	NewNonce func() crdtsync.Nonce
 	// Copied says that Store holds a copy of another node's store or a restored
@@ -211,6 +216,7 @@ type Node struct {
 	renewals  []Problem      // how the node came to its origin
 	failed    error          // why the last commit did not succeed, nil if it did
 	rungs     crdtsync.Rungs // of the links that have ended
+	strangers strangers
 }
 
 // Open starts a node on a store. The store's identity is made at the first

@@ -8,6 +8,7 @@ import (
 	"github.com/joinery-crdt/joinery/merge"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 	"github.com/joinery-crdt/joinery/sync/node/internal/pace"
+	"github.com/joinery-crdt/joinery/sync/wire"
 )
 
 // peer is what the node knows of one address it connects to, or of one
@@ -16,6 +17,7 @@ type peer struct {
 	address string    // as dialled; "inbound" for a connection that came in
 	ends    *endpoint // nil for a connection that came in
 	again   chan struct{}
+	prove   func(*crdtsync.Hello) *crdtsync.Auth // nil for nothing
 
 	mu      sync.Mutex // guards what follows
 	link    *peerLink
@@ -125,7 +127,7 @@ func (p *peer) took(space string, has func(merge.Dot) bool) {
 
 // addPeer adds a peer that connected.
 func (n *Node) addPeer(address string) *peer {
-	p := &peer{address: address}
+	p := &peer{address: address, prove: n.cfg.Prove}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.peers[p] = struct{}{}
@@ -133,8 +135,12 @@ func (n *Node) addPeer(address string) *peer {
 }
 
 // addDialled adds a peer to connect to.
-func (n *Node) addDialled(address string) *peer {
-	p := &peer{address: address, again: make(chan struct{}, 1)}
+func (n *Node) addDialled(d wire.Dialer) *peer {
+	address := d.String()
+	p := &peer{address: address, again: make(chan struct{}, 1), prove: n.cfg.Prove}
+	if prover, ok := d.(Prover); ok {
+		p.prove = prover.Prove
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.peers[p] = struct{}{}

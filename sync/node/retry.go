@@ -36,7 +36,7 @@ var errDraining = errors.New("node: shutting down")
 // address are needed, it waits for Config.Recheck, or for [Node.Retry].
 // [Node.Status] says why, until when, and what to do.
 func (n *Node) Sync(ctx context.Context, d wire.Dialer) error {
-	p := n.addDialled(d.String())
+	p := n.addDialled(d)
 	defer n.forget(p)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

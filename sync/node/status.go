@@ -95,6 +95,7 @@ func (n *Node) Status() Status {
 	n.mu.Lock()
 	failed := n.failed
 	renewals := slices.Clone(n.renewals)
+	refused := n.strangers.problems(time.Now())
 	n.mu.Unlock()
 
 	st := Status{
@@ -119,6 +120,7 @@ func (n *Node) Status() Status {
 			Action: "none: start it again when it has ended",
 		})
 	}
+	st.Problems = append(st.Problems, refused...)
 	for _, s := range spaces {
 		s.addStatus(&st)
 		s.addStability(&st)
@@ -283,6 +285,13 @@ func (l *peerLink) addStatus(ps *PeerStatus) []Problem {
 				Code: "chains_differ", Space: s.Name, Peer: l.peer.address,
 				Cause:  "the peer holds other changes under the same numbers: an origin has forked, and which one is being looked for",
 				Action: "none, unless it lasts: then the log of one of the two no longer holds where it forked; keep both data directories, and start one of them from an empty one",
+			})
+		}
+		if s.Revoked {
+			problems = append(problems, Problem{
+				Code: "space_forbidden", Space: s.Name, Peer: ps.Address,
+				Cause:  "the credential of this device does not cover the space at the peer",
+				Action: "give this device a credential that does; all other spaces flow, and nothing of this one is lost",
 			})
 		}
 	}
