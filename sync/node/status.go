@@ -276,7 +276,9 @@ func (l *peerLink) addStatus(ps *PeerStatus) []Problem {
 	if hello == nil {
 		return problems
 	}
-	ps.State, ps.Name, ps.Origin = "connected", hello.Name, hello.Origin.String()
+	if ps.Name, ps.Origin = hello.Name, hello.Origin.String(); l.core.Met() {
+		ps.State = "connected"
+	}
 	ps.Rungs = Rungs(l.core.Rungs())
 	for _, s := range l.core.Report() {
 		ps.Spaces = append(ps.Spaces, PeerSpaces{s.Name, s.Missing, s.Level})

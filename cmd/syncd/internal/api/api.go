@@ -9,8 +9,8 @@
 //
 // # Limits
 //
-// There is no authentication: whoever can connect can read and write. See
-// [v1.MaxBody], [v1.MaxImport] and [v1.MaxPage] for sizes.
+// Without a list of tokens there is no authentication: whoever can connect can read
+// and write. See [v1.MaxBody], [v1.MaxImport] and [v1.MaxPage] for sizes.
 package api
 
 import (
@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/tokens"
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 	"github.com/joinery-crdt/joinery/sync/node"
 	"github.com/joinery-crdt/joinery/sync/wire"
@@ -30,14 +31,16 @@ import (
 type Peers interface {
 	// List returns the peers, ascending by URL.
 	List() []v1.Peer
-	// Add connects to a peer from now on, and after restarts, and returns it.
-	// A URL that cannot be one is an error.
-	Add(url string) (v1.Peer, error)
+	// Add connects to a peer from now on, and after restarts, and returns it. A
+	// URL that cannot be one, or a file without a token, is an error.
+	Add(peer v1.NewPeer) (v1.Peer, error)
 	// Remove ends that and reports whether there was such a peer.
 	Remove(url string) (bool, error)
+	// Problems says what is wrong with the tokens for peers.
+	Problems() []node.Problem
 }
 
-// A Config says what the API serves. All fields but Hosts and Logger are
+// A Config says what the API serves. All fields but Tokens, Hosts and Logger are
 // required.
 type Config struct {
 	Node  *node.Node
@@ -46,6 +49,8 @@ type Config struct {
 	Accept func(http.ResponseWriter, *http.Request) (wire.Conn, error)
 	// About is the part of the status that the node does not know.
 	About v1.Status
+	// Tokens is those of which every request has to show one, nil for none.
+	Tokens *tokens.Book
 	// Stop ends watches and links when the daemon shuts down.
 	Stop context.Context
 	// Hosts are names, besides IP addresses and localhost, under which requests
@@ -89,25 +94,25 @@ func (s *server) routes() http.Handler {
 	mux := s.mux(map[string]handler{
 		"GET /livez":       s.live,
 		"GET /readyz":      s.ready,
-		"GET /v1/status":   s.status,
-		"GET /v1/spaces":   s.spaces,
-		"GET /v1/sync":     s.sync,
-		"POST /v1/import":  s.importFile,
-		"GET /v1/peers":    s.peers,
-		"POST /v1/peers":   s.addPeer,
-		"DELETE /v1/peers": s.removePeer,
-		"GET /v1/devices":  s.devices,
+		"GET /v1/status":   s.forAdmins(s.status),
+		"GET /v1/spaces":   s.forBearers(s.spaces),
+		"GET /v1/sync":     s.sync, // which asks for a token itself
+		"POST /v1/import":  s.forBearers(s.importFile),
+		"GET /v1/peers":    s.forAdmins(s.peers),
+		"POST /v1/peers":   s.forAdmins(s.addPeer),
+		"DELETE /v1/peers": s.forAdmins(s.removePeer),
+		"GET /v1/devices":  s.forAdmins(s.devices),
 
-		"POST /v1/devices/retire": s.turnDevice((*node.Node).Retire),
-		"POST /v1/devices/return": s.turnDevice((*node.Node).Return),
+		"POST /v1/devices/retire": s.forAdmins(s.turnDevice((*node.Node).Retire)),
+		"POST /v1/devices/return": s.forAdmins(s.turnDevice((*node.Node).Return)),
 
-		"GET /v1/quarantine":        s.quarantine,
-		"POST /v1/quarantine/retry": s.onQuarantined((*node.Node).RetryQuarantined),
-		"POST /v1/quarantine/drop":  s.onQuarantined((*node.Node).DropQuarantined),
+		"GET /v1/quarantine":        s.forAdmins(s.quarantine),
+		"POST /v1/quarantine/retry": s.forAdmins(s.onQuarantined((*node.Node).RetryQuarantined)),
+		"POST /v1/quarantine/drop":  s.forAdmins(s.onQuarantined((*node.Node).DropQuarantined)),
 	})
-	mux.Handle(spacePrefix, s.answer(func(w http.ResponseWriter, r *http.Request) error {
+	mux.Handle(spacePrefix, s.answer(s.forBearers(func(w http.ResponseWriter, r *http.Request) error {
 		return s.enterSpace(w, r, &fallback{inSpace, s})
-	}))
+	})))
 	return &fallback{mux, s}
 }
 
@@ -129,6 +134,9 @@ func (s *server) enterSpace(w http.ResponseWriter, r *http.Request, next http.Ha
 	space, err := url.PathUnescape(escaped)
 	if err != nil {
 		return v1.NewProblem(v1.BadRequest, err.Error(), "")
+	}
+	if err := s.mayUse(r, space); err != nil {
+		return err
 	}
 	inner := r.Clone(r.Context())
 	inner.SetPathValue("space", space)

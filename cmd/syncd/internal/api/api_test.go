@@ -288,7 +288,7 @@ func TestPeersSyncOverTheAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if p, err := a.api.AddPeer(t.Context(), b.url); err != nil || p.URL != "ws"+b.url[4:]+"/v1/sync" {
+	if p, err := a.api.AddPeer(t.Context(), v1.NewPeer{URL: b.url}); err != nil || p.URL != "ws"+b.url[4:]+"/v1/sync" {
 		t.Fatalf("AddPeer = %+v, %v", p, err)
 	}
 	for ev, err := range w.Events(t.Context()) {
@@ -311,7 +311,7 @@ func TestPeersSyncOverTheAPI(t *testing.T) {
 
 func TestStatusNamesAPeerThatRefuses(t *testing.T) {
 	d := serve(t, node.Config{})
-	if _, err := d.api.AddPeer(t.Context(), d.url); err != nil {
+	if _, err := d.api.AddPeer(t.Context(), v1.NewPeer{URL: d.url}); err != nil {
 		t.Fatal(err)
 	}
 	for {

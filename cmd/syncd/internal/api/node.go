@@ -1,12 +1,17 @@
 package api
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
 	"github.com/joinery-crdt/joinery/sync/node"
+	"github.com/joinery-crdt/joinery/sync/wire"
 )
 
 // live says that the process answers.
@@ -28,6 +33,10 @@ func (s *server) ready(w http.ResponseWriter, _ *http.Request) error {
 func (s *server) status(w http.ResponseWriter, _ *http.Request) error {
 	st := s.About
 	st.Status = s.Node.Status()
+	st.Problems = append(st.Problems, s.Peers.Problems()...)
+	if s.Tokens != nil {
+		st.Problems = append(st.Problems, s.Tokens.Problems()...)
+	}
 	for _, p := range s.Peers.List() {
 		if p.State == v1.PeerRefused {
 			addCommands(st.Problems, p.URL)
@@ -47,8 +56,13 @@ func addCommands(problems []node.Problem, url string) {
 }
 
 // spaces lists the spaces that hold something.
-func (s *server) spaces(w http.ResponseWriter, _ *http.Request) error {
-	return reply(w, http.StatusOK, v1.Spaces{Spaces: s.Node.Status().Spaces})
+func (s *server) spaces(w http.ResponseWriter, r *http.Request) error {
+	e, err := s.bearer(r)
+	if err != nil {
+		return err
+	}
+	hidden := func(sp node.SpaceStatus) bool { return e.May(sp.Name) == crdtsync.AccessNone }
+	return reply(w, http.StatusOK, v1.Spaces{Spaces: slices.DeleteFunc(s.Node.Status().Spaces, hidden)})
 }
 
 func (s *server) peers(w http.ResponseWriter, _ *http.Request) error {
@@ -60,7 +74,7 @@ func (s *server) addPeer(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
-	p, err := s.Peers.Add(body.URL)
+	p, err := s.Peers.Add(body)
 	if err != nil {
 		return err
 	}
@@ -114,10 +128,28 @@ func (s *server) export(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// admit returns a drop file, if the token of the request allows to write the space
+// that it is of.
+func (s *server) admit(r *http.Request, body io.Reader) (io.Reader, error) {
+	if s.Tokens == nil {
+		return body, nil
+	}
+	var begun bytes.Buffer
+	file, err := wire.NewFileReader(io.TeeReader(body, &begun))
+	if err != nil {
+		return nil, err
+	}
+	return io.MultiReader(&begun, body), s.mayUse(r, file.Header().Space)
+}
+
 // importFile applies a drop file and answers with what became of its changes.
 func (s *server) importFile(w http.ResponseWriter, r *http.Request) error {
 	rc := http.NewResponseController(w)
-	report, err := s.Node.Import(r.Context(), patientReader{http.MaxBytesReader(w, r.Body, v1.MaxImport), rc})
+	file, err := s.admit(r, patientReader{http.MaxBytesReader(w, r.Body, v1.MaxImport), rc})
+	if err != nil {
+		return err
+	}
+	report, err := s.Node.Import(r.Context(), file)
 	var p *v1.Problem
 	switch {
 	case err != nil:

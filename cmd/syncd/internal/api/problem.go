@@ -8,6 +8,7 @@ import (
 
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/jsonvalue"
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/objects"
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/tokens"
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/store"
@@ -34,6 +35,7 @@ var causes = []struct {
 	{crdt.ErrRemoved, v1.ElementRemoved, "a two-phase set takes nothing back; use the type orset for what comes and goes"},
 	{crdt.ErrAdded, v1.ElementExists, "a uset takes each element once; put something new into it, such as a UUID, or use the type orset"},
 	{crdt.ErrRights, v1.TooFewRights, "count up on this device first, or count down on one that has rights; reading the counter shows who has them"},
+	{tokens.ErrFile, v1.BadPeer, ""},
 	{wire.ErrFile, v1.BadFile, "export it again, or copy it again; what was applied before the damage stays"},
 	{wire.ErrFrame, v1.BadFile, "export it again, or copy it again; what was applied before the damage stays"},
 	{node.ErrIncomplete, v1.FileIncomplete, "import or sync what it depends on, then import it again"},
@@ -88,6 +90,9 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.Logger.Error("request", "code", p.Code, "method", r.Method, "path", r.URL.Path, "err", err)
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience))
+	if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
 	w.Header().Set("Content-Type", v1.ProblemType)
 	w.Header().Set("Cache-Control", "private, no-store")
 	w.WriteHeader(p.Status)

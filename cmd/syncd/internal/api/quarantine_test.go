@@ -111,7 +111,7 @@ func TestEarlyInQuarantine(t *testing.T) {
 	writer := serve(t, node.Config{Prove: func(*crdtsync.Hello) *crdtsync.Auth { return &crdtsync.Auth{Scheme: "token", Credential: []byte("x")} }})
 	first := writer.do(t, "s", v1.Op{Op: "inc", Key: "k"}).Change
 	second := writer.do(t, "s", v1.Op{Op: "inc", Key: "k"}).Change
-	if _, err := writer.api.AddPeer(t.Context(), d.url); err != nil {
+	if _, err := writer.api.AddPeer(t.Context(), v1.NewPeer{URL: d.url}); err != nil {
 		t.Fatal(err)
 	}
 	poll := time.NewTicker(10 * time.Millisecond)

@@ -38,7 +38,7 @@ func (s *server) watch(w http.ResponseWriter, r *http.Request) error {
 	go func() { ended <- pass(ctx, all, events) }()
 	st := newStream(w)
 	st.send(v1.EventReady, v1.Ready{Space: space.Name(), Vector: vectorOf(space)})
-	s.follow(st, space.Name(), events, ended)
+	s.follow(st, r, space.Name(), events, ended)
 	return nil
 }
 
@@ -56,14 +56,18 @@ func pass(ctx context.Context, all iter.Seq2[node.Event, error], events chan<- n
 	return ctx.Err()
 }
 
-// follow sends events until the watch ends or the client is gone.
-func (s *server) follow(st *stream, space string, events <-chan node.Event, ended <-chan error) {
+// follow sends events until the watch ends, the client is gone, or its token is
+// not good any more.
+func (s *server) follow(st *stream, r *http.Request, space string, events <-chan node.Event, ended <-chan error) {
 	alive := time.NewTicker(keepAlive)
 	defer alive.Stop()
 	for st.err == nil {
 		select {
 		case ev := <-events:
 			out, err := objects.Event(space, ev)
+			if err == nil {
+				err = s.mayUse(r, space)
+			}
 			if err != nil {
 				st.send(v1.EventEnd, problemOf(err))
 				return

@@ -19,6 +19,7 @@ import (
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/exit"
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/jsonvalue"
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/peers"
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/tokens"
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/store"
@@ -29,6 +30,7 @@ import (
 type app struct {
 	version string
 	addr    string
+	bearer  string // file with the token for addr
 	dir     string
 	json    bool
 	ran     bool // a command has begun: its arguments were usable
@@ -85,10 +87,11 @@ Exit codes:
 	f := root.PersistentFlags()
 	f.StringVar(&a.dir, "dir", os.Getenv("JOINERY_DIR"), "data `directory` of the device [$JOINERY_DIR]")
 	f.StringVar(&a.addr, "addr", os.Getenv("JOINERY_ADDR"), "`address` of the daemon to speak to, instead of the one of the data directory [$JOINERY_ADDR]")
+	f.StringVar(&a.bearer, "bearer", os.Getenv("JOINERY_BEARER"), "`file` with the token for the daemon at --addr [$JOINERY_BEARER]")
 	f.BoolVar(&a.json, "json", false, "print JSON, and take values as JSON")
 	root.AddCommand(
 		a.serve(), a.status(), a.spaces(), a.get(), a.add(), a.remove(), a.set(), a.inc(), a.enable(), a.disable(), a.tx(), a.watch(),
-		a.peers(), a.devices(), a.quarantine(), a.explain(), a.export(), a.importFiles(), a.doctor(), a.compact(), a.demo(), a.versionCommand(),
+		a.peers(), a.tokens(), a.devices(), a.quarantine(), a.explain(), a.export(), a.importFiles(), a.doctor(), a.compact(), a.demo(), a.versionCommand(),
 	)
 	return root
 }
@@ -116,7 +119,7 @@ func negativeAmounts(args []string) []string {
 // client returns a client of the daemon that the flags name.
 func (a *app) client() (*client.Client, error) {
 	if a.addr != "" {
-		return client.New(a.addr, ""), nil
+		return a.remote()
 	}
 	dir, err := datadir.At(a.dir)
 	if err != nil {
@@ -126,7 +129,24 @@ func (a *app) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client.New(address, string(dir)), nil
+	c := client.New(address, string(dir))
+	token, errToken := dir.LocalToken()
+	leaf, errLeaf := dir.Certificate()
+	if c.Authorize(token); leaf != nil {
+		c.Pin(leaf)
+	}
+	return c, errors.Join(errToken, errLeaf)
+}
+
+// remote returns a client of the daemon at the address that the flags name.
+func (a *app) remote() (*client.Client, error) {
+	c := client.New(a.addr, "")
+	if a.bearer == "" {
+		return c, nil
+	}
+	token, err := tokens.ReadToken(a.bearer)
+	c.Authorize(token)
+	return c, err
 }
 
 // printJSON writes v as one line of JSON.
@@ -151,6 +171,9 @@ var causes = []struct {
 	{pgstore.ErrUnavailable, exit.Unreachable},
 	{pgstore.ErrUnsupported, exit.Storage},
 	{daemon.ErrExposed, exit.Usage},
+	{daemon.ErrTLS, exit.Usage},
+	{tokens.ErrFile, exit.Usage},
+	{tokens.ErrName, exit.Usage},
 	{daemon.ErrAddress, exit.Usage},
 	{jsonvalue.ErrJSON, exit.Usage},
 	{crdt.ErrValue, exit.Usage},

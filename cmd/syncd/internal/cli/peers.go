@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,25 +61,38 @@ func (a *app) listPeers(cmd *cobra.Command, _ []string) error {
 
 func (a *app) addPeer() *cobra.Command {
 	var wait time.Duration
+	var tokenFile string
 	cmd := &cobra.Command{
 		Use:   "add ADDRESS",
 		Short: "Connect to another device, now and after restarts",
 		Long: `Add takes the address that the other device's serve prints. The peer is remembered
-even if it cannot be reached now; with --wait, not being connected in time is exit code 3.`,
-		Example: "  syncd peers add http://127.0.0.1:7441",
-		Args:    cobra.ExactArgs(1),
+even if it cannot be reached now; with --wait, not being connected in time is exit code 3.
+
+A device that asks for tokens is shown the one in the file: make it there with
+syncd token issue. The file is read again whenever it changes. Adding a peer anew
+changes its file.`,
+		Example: `  syncd peers add http://127.0.0.1:7441
+  syncd peers add https://hub.example:7440 --token-file laptop.token`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
 				return err
 			}
-			p, err := c.AddPeer(cmd.Context(), args[0])
+			peer := v1.NewPeer{URL: args[0]}
+			if tokenFile != "" {
+				if peer.TokenFile, err = filepath.Abs(tokenFile); err != nil {
+					return err
+				}
+			}
+			p, err := c.AddPeer(cmd.Context(), peer)
 			if err != nil {
 				return err
 			}
 			return a.reportPeer(cmd, c, p, wait)
 		},
 	}
+	cmd.Flags().StringVar(&tokenFile, "token-file", "", "`file` with the token to show to the other device")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "wait this `long` for the connection")
 	return cmd
 }

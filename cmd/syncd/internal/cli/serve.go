@@ -22,9 +22,14 @@ func (a *app) serve() *cobra.Command {
 directory is made on the first start, and it listens on ` + daemon.DefaultListen + `.
 Flags win over the environment.
 
-There is no authentication and no encryption yet. Serve therefore listens on this
-machine only, unless --insecure-no-auth says that everyone who can connect may
-read and write everything.
+On this machine everybody may read and write. Serve listens where other machines can
+connect only if devices and programs have to show tokens (syncd token issue makes the
+first one, and --tokens names another list than the one in the data directory), or if
+--insecure-no-auth says that everyone who can connect may do everything. Without
+--tls-cert and --tls-key whoever reads the network reads the tokens, too: use a
+tunnel (ssh -L, WireGuard) or a proxy that speaks TLS there.
+
+Files with tokens, certificates and keys are read again when they change.
 
 A first SIGINT or SIGTERM ends it when the requests that run are answered, a second
 one at once; what was acknowledged is durable either way.`,
@@ -48,6 +53,11 @@ one at once; what was acknowledged is durable either way.`,
 	f.DurationVar(&cfg.Lease, "lease", 0, "how `long` a device that is away is waited for, 720h by default; one that returns later gets cells instead of changes")
 	f.StringVar(&cfg.Postgres, "postgres", os.Getenv("JOINERY_POSTGRES"), "keep the store in this PostgreSQL database instead of the data directory, `postgres://user@host/database` [$JOINERY_POSTGRES]")
 	f.StringArrayVar(&cfg.Peers, "peer", list("JOINERY_PEERS"), "`address` of a device to sync with, while this one runs; repeatable [$JOINERY_PEERS, with commas]")
+	f.StringVar(&cfg.PeerToken, "peer-token", os.Getenv("JOINERY_PEER_TOKEN"), "`file` with the token to show to those of --peer [$JOINERY_PEER_TOKEN]")
+	f.StringVar(&cfg.Tokens, "tokens", os.Getenv("JOINERY_TOKENS"), "`file` with the tokens to ask for, if there are any, instead of the data directory's [$JOINERY_TOKENS]")
+	f.StringVar(&cfg.TLSCert, "tls-cert", os.Getenv("JOINERY_TLS_CERT"), "listen with TLS, with the certificate in this `file`, in PEM [$JOINERY_TLS_CERT]")
+	f.StringVar(&cfg.TLSKey, "tls-key", os.Getenv("JOINERY_TLS_KEY"), "`file` with its key [$JOINERY_TLS_KEY]")
+	f.StringVar(&cfg.TLSCA, "tls-ca", os.Getenv("JOINERY_TLS_CA"), "`file` with authorities that sign the certificates of peers, besides the system's [$JOINERY_TLS_CA]")
 	f.StringArrayVar(&cfg.Hosts, "host", list("JOINERY_HOSTS"), "`name`, besides localhost, under which this device may be addressed; repeatable [$JOINERY_HOSTS, with commas]")
 	f.BoolVar(&cfg.AllowRemote, "insecure-no-auth", false, "listen where other machines can connect, and let them read and write everything")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log connections and what peers say, too")
@@ -67,8 +77,11 @@ func (a *app) runDaemon(cmd *cobra.Command, cfg daemon.Config) error {
 	if err != nil {
 		cfg.Logger.Warn("nobody reads what this daemon prints", "err", err)
 	}
-	if cfg.AllowRemote {
-		cfg.Logger.Warn("whoever can connect can read and write everything: there is no authentication", "code", "no_auth")
+	switch local := daemon.IsLocal(cfg.Listen); {
+	case !local && !d.Guarded():
+		cfg.Logger.Warn("whoever can connect can read and write everything: there are no tokens", "code", "no_auth")
+	case !local && !d.Encrypted():
+		cfg.Logger.Warn("whoever can read the network can read tokens and data: there is no TLS", "code", "no_tls")
 	}
 	return d.Run(cmd.Context())
 }

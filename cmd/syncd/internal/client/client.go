@@ -4,7 +4,9 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -41,9 +43,33 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 // the daemon answered with one, and [*UnreachableError] when it did not answer.
 // It is safe for concurrent use.
 type Client struct {
-	base string // URL without a slash at the end
-	dir  string
-	http *http.Client
+	base  string // URL without a slash at the end
+	dir   string
+	token string
+	http  *http.Client
+}
+
+// Authorize makes the client show a token. Call it before all other methods.
+func (c *Client) Authorize(token string) { c.token = token }
+
+// ErrCertificate: a daemon has another certificate than it should.
+var ErrCertificate = errors.New("client: the daemon has another certificate than the one noted in its data directory")
+
+// Pin makes the client speak only to a daemon with this very certificate, in PEM,
+// whatever name that is for. Call it before all other methods.
+func (c *Client) Pin(leaf []byte) {
+	block, _ := pem.Decode(leaf)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{
+		InsecureSkipVerify: true, // VerifyConnection is stricter
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if block == nil || !bytes.Equal(s.PeerCertificates[0].Raw, block.Bytes) {
+				return ErrCertificate
+			}
+			return nil
+		},
+	}
+	c.http = &http.Client{Transport: transport}
 }
 
 // New returns a client of the daemon at the address, which is host:port or a
@@ -67,6 +93,9 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*
 	}
 	if c.dir != "" {
 		req.Header.Set(v1.DirHeader, url.PathEscape(c.dir))
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -206,8 +235,8 @@ func (c *Client) Peers(ctx context.Context) (out v1.Peers, err error) {
 }
 
 // AddPeer makes the daemon connect to a peer, now and after restarts.
-func (c *Client) AddPeer(ctx context.Context, peer string) (out v1.Peer, err error) {
-	err = c.call(ctx, http.MethodPost, "/v1/peers", v1.NewPeer{URL: peer}, &out)
+func (c *Client) AddPeer(ctx context.Context, peer v1.NewPeer) (out v1.Peer, err error) {
+	err = c.call(ctx, http.MethodPost, "/v1/peers", peer, &out)
 	return out, err
 }
 

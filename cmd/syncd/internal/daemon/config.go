@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,8 +31,19 @@ type Config struct {
 	// Peers are connected to while this daemon runs, besides those added
 	// through the API.
 	Peers []string
-	// AllowRemote permits an address that other machines reach. They can then
-	// read and write everything: there is no authentication.
+	// PeerToken is a file with the token to show to Peers, empty for none.
+	PeerToken string
+	// Tokens is the list of tokens of which everybody has to show one. If it is
+	// empty, it is the one in Dir, if there is one.
+	Tokens string
+	// TLSCert and TLSKey are files with the certificate and the key under which the
+	// daemon listens, in PEM, empty for listening without TLS.
+	TLSCert, TLSKey string
+	// TLSCA is a file with certificates of authorities, in PEM, that sign those of
+	// peers, besides those that the system trusts.
+	TLSCA string
+	// AllowRemote permits an address that other machines reach, without tokens.
+	// They can then read and write everything.
 	AllowRemote bool
 	// Hosts are names under which clients may address the daemon, besides IP
 	// addresses and localhost.
@@ -58,6 +70,8 @@ var (
 	ErrListen = errors.New("daemon: unusable address")
 	// ErrExposed: the address is one that other machines reach.
 	ErrExposed = errors.New("daemon: no authentication")
+	// ErrTLS: a certificate or a key cannot be used.
+	ErrTLS = errors.New("daemon: unusable certificate")
 )
 
 // A ListenError reports an address that the daemon does not listen on.
@@ -75,7 +89,7 @@ func (e *ListenError) Error() string {
 // Is makes a ListenError match its kind.
 func (e *ListenError) Is(target error) bool { return target == e.Kind }
 
-// checkListen wants host:port, and a loopback host unless others are allowed.
+// checkListen wants host:port, and a loopback host unless others may connect.
 func checkListen(address string, allowRemote bool) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -84,8 +98,16 @@ func checkListen(address string, allowRemote bool) error {
 	if allowRemote || isLoopback(host) {
 		return nil
 	}
-	return &ListenError{address, ErrExposed, "other machines could connect, and there is no authentication and no encryption yet; " +
-		"use 127.0.0.1 with a tunnel (ssh -L, WireGuard), or, on a network where you trust everyone, add --insecure-no-auth"}
+	return &ListenError{address, ErrExposed, "other machines could connect and read and write everything; " +
+		"make a token for each device that may, on this machine, with: syncd token issue NAME" +
+		"\n  (on a network where you trust everyone, add --insecure-no-auth instead)"}
+}
+
+// IsLocal reports whether only this machine can connect to a daemon that listens
+// on the address, which may be empty for the default.
+func IsLocal(address string) bool {
+	host, _, err := net.SplitHostPort(cmp.Or(address, DefaultListen))
+	return err == nil && isLoopback(host)
 }
 
 func isLoopback(host string) bool {

@@ -1,8 +1,11 @@
 // Package datadir knows what lies in syncd's data directory:
 //
-//	store/      the node's store, whose lock is the directory's
-//	peers.json  the peers to connect to
-//	address     where the daemon listens, while it runs
+//	store/       the node's store, whose lock is the directory's
+//	peers.json   the peers to connect to
+//	tokens.json  the tokens that the daemon accepts, if it asks for any
+//	address      where the daemon listens, while it runs
+//	local.token  by which the programs of its user speak to it, while it asks for tokens
+//	server.pem   the certificate by which they know it, while it has one
 package datadir
 
 import (
@@ -68,7 +71,12 @@ func (d Dir) Store() string { return filepath.Join(string(d), "store") }
 // Peers returns the path of the list of peers.
 func (d Dir) Peers() string { return filepath.Join(string(d), "peers.json") }
 
-func (d Dir) address() string { return filepath.Join(string(d), "address") }
+// Tokens returns the path of the list of tokens.
+func (d Dir) Tokens() string { return filepath.Join(string(d), "tokens.json") }
+
+func (d Dir) address() string     { return filepath.Join(string(d), "address") }
+func (d Dir) localToken() string  { return filepath.Join(string(d), "local.token") }
+func (d Dir) certificate() string { return filepath.Join(string(d), "server.pem") }
 
 // Prepare makes the directory, for its owner only, unless it is there. A
 // directory with other things in it is a [*ForeignError].
@@ -93,17 +101,46 @@ func (d Dir) owns(e fs.DirEntry) bool {
 	switch path {
 	case d.Store():
 		return e.IsDir()
-	case d.Peers(), d.address():
+	case d.Peers(), d.Tokens(), d.address(), d.localToken(), d.certificate():
 		return !e.IsDir()
 	}
 	return e.Name() == "lost+found" || e.Name() == ".DS_Store"
 }
 
-// SetAddress notes where the daemon listens. It begins with http://.
+// SetAddress notes where the daemon listens. It begins with http:// or https://.
 func (d Dir) SetAddress(url string) error { return WriteFile(d.address(), []byte(url+"\n")) }
 
-// ClearAddress forgets it.
-func (d Dir) ClearAddress() { _ = os.Remove(d.address()) }
+// ClearAddress forgets it, and what belongs to it.
+func (d Dir) ClearAddress() {
+	for _, path := range []string{d.address(), d.localToken(), d.certificate()} {
+		_ = os.Remove(path)
+	}
+}
+
+// SetLocalToken notes the token by which programs of the daemon's user speak to it.
+func (d Dir) SetLocalToken(token string) error {
+	return WriteFile(d.localToken(), []byte(token+"\n"))
+}
+
+// LocalToken returns that token, empty if there is none.
+func (d Dir) LocalToken() (string, error) {
+	b, err := readIfThere(d.localToken())
+	return strings.TrimSpace(string(b)), err
+}
+
+// SetCertificate notes the daemon's certificate, in PEM.
+func (d Dir) SetCertificate(pem []byte) error { return WriteFile(d.certificate(), pem) }
+
+// Certificate returns it, nil if there is none.
+func (d Dir) Certificate() ([]byte, error) { return readIfThere(d.certificate()) }
+
+func readIfThere(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("datadir: %w", err)
+	}
+	return b, nil
+}
 
 // Address returns where the daemon listens that has, or had last, the directory
 // open. There may be none any more. Without one the error is [ErrNotRunning].

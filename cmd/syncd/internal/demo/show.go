@@ -99,7 +99,7 @@ func plain(v jsonvalue.Value) string {
 func (s *show) together() error {
 	s.say("Two devices, laptop and phone, each with a store of its own.\n")
 	s.say("1. Connected. Laptop writes a note, phone has it too.\n")
-	if _, err := s.laptop.api.AddPeer(s.ctx, s.phone.api.Address()); err != nil {
+	if _, err := s.laptop.api.AddPeer(s.ctx, v1.NewPeer{URL: s.phone.api.Address()}); err != nil {
 		return err
 	}
 	err := s.do(s.laptop, set("title", "Groceries"), tag("add", "home"), tag("add", "urgent"), inc("likes", 1), setBeside("colour", "white"))
@@ -133,7 +133,7 @@ func (s *show) reunited() error {
 		return err
 	}
 	defer s.watch()
-	if _, err := s.laptop.api.AddPeer(s.ctx, s.phone.api.Address()); err != nil {
+	if _, err := s.laptop.api.AddPeer(s.ctx, v1.NewPeer{URL: s.phone.api.Address()}); err != nil {
 		return err
 	}
 	st, err := s.level()

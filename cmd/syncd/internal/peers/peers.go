@@ -3,6 +3,7 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,11 +14,13 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/datadir"
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/tokens"
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 	"github.com/joinery-crdt/joinery/sync/node"
 	"github.com/joinery-crdt/joinery/sync/wire"
@@ -33,14 +36,19 @@ const fileVersion = 1
 type file struct {
 	Version int      `json:"version"`
 	Peers   []string `json:"peers"`
+	// TokenFiles is the files with the tokens to show to some of them.
+	TokenFiles map[string]string `json:"token_files,omitempty"`
 }
 
-// A Config says whom a Manager connects to whom. All fields are required.
+// A Config says whom a Manager connects to whom. All fields but TokenFile are
+// required.
 type Config struct {
 	Node *node.Node
 	Path string // of the list
 	Dial func(url string) (wire.Dialer, error)
 	Log  *slog.Logger
+	// TokenFile holds the token for the peers that are given to Open.
+	TokenFile string
 }
 
 // A Manager runs one link to each peer of a list. It is safe for concurrent use.
@@ -51,11 +59,13 @@ type Manager struct {
 
 	mu      sync.Mutex // guards what follows, and the file
 	running map[string]*running
-	kept    map[string]bool // the peers in the file
+	kept    map[string]bool   // the peers in the file
+	files   map[string]string // with their tokens, of those that have one
 }
 
 // running is one peer's goroutine.
 type running struct {
+	dialer *tokens.Dialer
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // why the peer is not tried again; read after done
@@ -64,7 +74,7 @@ type running struct {
 // Open connects to the peers in the list and to those given, which it does not
 // add to the list. A list that cannot be used is an error that is [ErrFile].
 func Open(cfg Config, urls []string) (*Manager, error) {
-	m := &Manager{Config: cfg, running: make(map[string]*running), kept: make(map[string]bool)}
+	m := &Manager{Config: cfg, running: make(map[string]*running), kept: make(map[string]bool), files: make(map[string]string)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	listed, err := load(cfg.Path)
 	if err != nil {
@@ -77,50 +87,54 @@ func Open(cfg Config, urls []string) (*Manager, error) {
 	return m, nil
 }
 
-func (m *Manager) startAll(listed, more []string) error {
-	for _, u := range listed {
+func (m *Manager) startAll(listed file, more []string) error {
+	for _, u := range listed.Peers {
 		m.kept[u] = true
-		if err := m.open(u); err != nil {
+		if err := m.open(u, listed.TokenFiles[u]); err != nil {
 			return fmt.Errorf("%w: %s: %s; correct or remove it", ErrFile, m.Path, err)
 		}
 	}
 	for _, u := range more {
-		if err := m.open(u); err != nil {
+		if err := m.open(u, m.TokenFile); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (m *Manager) open(text string) error {
+func (m *Manager) open(text, tokenFile string) error {
 	u, err := Normalise(text)
 	if err != nil {
 		return err
 	}
+	if tokenFile != "" {
+		m.files[u] = tokenFile
+	}
 	return m.start(u)
 }
 
-func load(path string) ([]string, error) {
+func load(path string) (f file, err error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return f, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFile, err)
+		return f, fmt.Errorf("%w: %w", ErrFile, err)
 	}
-	var f file
 	if err := json.Unmarshal(b, &f); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w; correct or remove it", ErrFile, path, err)
+		return f, fmt.Errorf("%w: %s: %w; correct or remove it", ErrFile, path, err)
 	}
 	if f.Version != fileVersion {
-		return nil, fmt.Errorf("%w: %s has version %d, this program reads %d; upgrade it", ErrFile, path, f.Version, fileVersion)
+		return f, fmt.Errorf("%w: %s has version %d, this program reads %d; upgrade it", ErrFile, path, f.Version, fileVersion)
 	}
-	return f.Peers, nil
+	return f, nil
 }
 
 // save writes the list. The caller holds m.mu.
 func (m *Manager) save() error {
-	b, err := json.MarshalIndent(file{fileVersion, slices.Sorted(maps.Keys(m.kept))}, "", "  ")
+	files := maps.Clone(m.files)
+	maps.DeleteFunc(files, func(u, _ string) bool { return !m.kept[u] })
+	b, err := json.MarshalIndent(file{fileVersion, slices.Sorted(maps.Keys(m.kept)), files}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -191,11 +205,11 @@ func (m *Manager) start(u string) error {
 		return badPeer(u, err.Error())
 	}
 	ctx, cancel := context.WithCancel(m.ctx)
-	r := &running{cancel: cancel, done: make(chan struct{})}
+	r := &running{dialer: tokens.NewDialer(d, m.files[u]), cancel: cancel, done: make(chan struct{})}
 	m.running[u] = r
 	go func() {
 		defer close(r.done)
-		r.err = m.Node.Sync(ctx, d)
+		r.err = m.Node.Sync(ctx, r.dialer)
 		m.Log.Info("peer ended", "peer", u, "err", r.err)
 	}()
 	return nil
@@ -211,12 +225,16 @@ func (r *running) ended() bool {
 }
 
 // Add connects to a peer from now on and after restarts; one that is known is
-// tried at once. When it returns, that
-// is durable.
-func (m *Manager) Add(text string) (v1.Peer, error) {
-	u, err := Normalise(text)
+// tried at once. When it returns, that is durable.
+func (m *Manager) Add(peer v1.NewPeer) (v1.Peer, error) {
+	u, err := Normalise(peer.URL)
 	if err != nil {
 		return v1.Peer{}, err
+	}
+	if peer.TokenFile != "" {
+		if err := checkTokenFile(peer.TokenFile); err != nil {
+			return v1.Peer{}, err
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -224,32 +242,78 @@ func (m *Manager) Add(text string) (v1.Peer, error) {
 		return v1.Peer{}, node.ErrClosed
 	}
 	_, known := m.running[u]
+	before, kept := m.files[u], m.kept[u]
+	if m.use(u, cmp.Or(peer.TokenFile, before)); known && m.files[u] != before {
+		m.end(u)
+	}
 	if err := m.start(u); err != nil {
 		return v1.Peer{}, err
 	}
 	if known {
 		m.Node.Retry(u)
 	}
-	if err := m.keep(u); err != nil {
-		if !known {
-			m.end(u)
-		}
+	m.kept[u] = true
+	if kept && m.files[u] == before {
+		return m.describe(u, m.states()), nil
+	}
+	if err := m.save(); err != nil {
+		m.restore(u, before, kept, known)
 		return v1.Peer{}, err
 	}
 	return m.describe(u, m.states()), nil
 }
 
-// keep puts a peer on the list. The caller holds m.mu.
-func (m *Manager) keep(u string) error {
-	if m.kept[u] {
-		return nil
+// checkTokenFile wants an absolute path, because the daemon's folder is not that of
+// whoever names one, and a token in it.
+func checkTokenFile(path string) error {
+	if !filepath.IsAbs(path) {
+		return badPeer(path, "the path of its token is not absolute")
 	}
-	m.kept[u] = true
-	err := m.save()
-	if err != nil {
+	_, err := tokens.ReadToken(path)
+	return err
+}
+
+// use notes the file with the token for a peer. The caller holds m.mu.
+func (m *Manager) use(u, tokenFile string) {
+	if tokenFile == "" {
+		delete(m.files, u)
+		return
+	}
+	m.files[u] = tokenFile
+}
+
+// restore puts back what was known of a peer before Add. The caller holds m.mu.
+func (m *Manager) restore(u, tokenFile string, kept, known bool) {
+	m.end(u)
+	m.use(u, tokenFile)
+	if !kept {
 		delete(m.kept, u)
 	}
-	return err
+	if known {
+		_ = m.start(u) // as it did before
+	}
+}
+
+// RefreshTokens reads the tokens for peers again that have changed, and tries those
+// peers at once that are not connected.
+func (m *Manager) RefreshTokens() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for u, r := range m.running {
+		if r.dialer.Refresh() {
+			m.Node.Retry(u)
+		}
+	}
+}
+
+// Problems says what is wrong with the tokens for peers.
+func (m *Manager) Problems() (list []node.Problem) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, u := range slices.Sorted(maps.Keys(m.running)) {
+		list = append(list, m.running[u].dialer.Problems()...)
+	}
+	return list
 }
 
 // Remove ends the connection to a peer and takes it off the list. It reports
@@ -272,6 +336,7 @@ func (m *Manager) Remove(text string) (bool, error) {
 		}
 	}
 	m.end(u)
+	delete(m.files, u)
 	return true, nil
 }
 
@@ -306,7 +371,7 @@ func (m *Manager) states() map[string]node.PeerStatus {
 
 // describe says how a peer is. The caller holds m.mu.
 func (m *Manager) describe(u string, states map[string]node.PeerStatus) v1.Peer {
-	p := v1.Peer{URL: u, State: v1.PeerConnecting}
+	p := v1.Peer{URL: u, State: v1.PeerConnecting, TokenFile: m.files[u]}
 	if r := m.running[u]; r.ended() {
 		p.State = v1.PeerRefused
 		if r.err != nil {

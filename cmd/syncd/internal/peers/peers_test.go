@@ -75,7 +75,7 @@ func TestListSurvives(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, u := range []string{"127.0.0.1:3", "http://127.0.0.1:2", "127.0.0.1:2", "127.0.0.1:4"} {
-		if _, err := m.Add(u); err != nil {
+		if _, err := m.Add(v1.NewPeer{URL: u}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -125,7 +125,7 @@ func TestPeerThatCannotBeKeptIsNotAdded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Add("127.0.0.1:1"); err == nil {
+	if _, err := m.Add(v1.NewPeer{URL: "127.0.0.1:1"}); err == nil {
 		t.Error("Add succeeds without a place for the list")
 	}
 	if got := urls(m); len(got) != 0 {
@@ -139,7 +139,7 @@ func TestAddAfterCloseIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Close()
-	if _, err := m.Add("127.0.0.1:1"); !errors.Is(err, node.ErrClosed) {
+	if _, err := m.Add(v1.NewPeer{URL: "127.0.0.1:1"}); !errors.Is(err, node.ErrClosed) {
 		t.Errorf("Add after Close = %v", err)
 	}
 }

@@ -44,6 +44,8 @@ const (
 	BadFile          = "bad_drop_file"
 	BadPeer          = "bad_peer"
 	BadChange        = "bad_change"
+	Unauthenticated  = "unauthenticated"
+	Forbidden        = "forbidden"
 	ForeignOrigin    = "foreign_origin"
 	ForeignHost      = "foreign_host"
 	NotFound         = "not_found"
@@ -90,6 +92,8 @@ var kinds = map[string]kind{
 	BadFile:          {"unusable drop file", 400, exit.Failure},
 	BadPeer:          {"unusable peer", 400, exit.Usage},
 	BadChange:        {"unusable name of a change", 400, exit.Usage},
+	Unauthenticated:  {"token needed", 401, exit.Refused},
+	Forbidden:        {"token does not allow it", 403, exit.Refused},
 	ForeignOrigin:    {"request of another web site", 403, exit.Refused},
 	ForeignHost:      {"request for another host", 403, exit.Refused},
 	NotFound:         {"no such resource", 404, exit.NotFound},

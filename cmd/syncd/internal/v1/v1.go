@@ -177,6 +177,8 @@ type Peer struct {
 	State string `json:"state"`
 	Name  string `json:"name,omitempty"`
 	Error string `json:"error,omitempty"` // why it is not connected
+	// TokenFile is where the token is that is shown to it.
+	TokenFile string `json:"token_file,omitempty"`
 }
 
 // Peers is the answer of GET /v1/peers.
@@ -216,4 +218,7 @@ type Explained struct {
 // NewPeer is the body of POST /v1/peers.
 type NewPeer struct {
 	URL string `json:"url"`
+	// TokenFile is the absolute path of a file with the token to show to the peer,
+	// empty for none. The daemon reads it, again when it changes.
+	TokenFile string `json:"token_file,omitempty"`
 }
