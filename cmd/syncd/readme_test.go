@@ -65,8 +65,9 @@ type walk struct {
 // TestReadmeCommandsRun runs every shell command of the README, in order. The
 // daemons get free ports in place of those it names.
 func TestReadmeCommandsRun(t *testing.T) {
-	a, b := freeAddress(t), freeAddress(t)
-	w := &walk{dir: t.TempDir(), ports: strings.NewReplacer("127.0.0.1:7440", a, "127.0.0.1:7441", b)}
+	a, b, hub := freeAddress(t), freeAddress(t), freeAddress(t)
+	everywhere := strings.Replace(hub, "127.0.0.1", "0.0.0.0", 1)
+	w := &walk{dir: t.TempDir(), ports: strings.NewReplacer("127.0.0.1:7440", a, "127.0.0.1:7441", b, "127.0.0.1:7442", hub, "0.0.0.0:7442", everywhere)}
 	bin := t.TempDir()
 	self, err := os.Executable()
 	if err != nil {
@@ -139,7 +140,7 @@ func (w *walk) finish(t *testing.T, dir, line string) {
 // checkResult wants both devices to hold what the README's commands wrote.
 func (w *walk) checkResult(t *testing.T) {
 	t.Helper()
-	for _, dir := range []string{"laptop", "phone"} {
+	for _, dir := range []string{"laptop", "phone", "hub"} {
 		for key, want := range map[string]string{"tags": "blue\ngarden\n", "likes": "3\n", "title": "Weekend shopping\n"} {
 			until(t, dir+" has "+key, func() bool {
 				return run(t, "", w.env, "get", "notes", key, "--dir", filepath.Join(w.dir, dir)).stdout == want

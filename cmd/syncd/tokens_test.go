@@ -50,7 +50,7 @@ func TestTokenEndsAndIsReplaced(t *testing.T) {
 	}
 	ok(t, "add", "notes", "tags", "home", "--dir", laptop.dir)
 	until(t, "the hub has it", func() bool { return holds(t, hub, "notes", "tags") == "home\n" })
-	says(t, laptop, "needs_auth", "credential ended", "peers add")
+	says(t, laptop, "needs_auth", "credential ended", "into "+file)
 	says(t, hub, "credential_refused", "laptop", "ended at")
 	ok(t, "add", "notes", "tags", "garden", "--dir", laptop.dir)
 	ok(t, "token", "issue", "laptop", "--dir", hub.dir, "--out", file)
@@ -96,9 +96,11 @@ func TestPeerWithoutATokenIsToldAtOnce(t *testing.T) {
 	hub, file := guarded(t, "hub", "--space", "shared")
 	laptop := serve(t, filepath.Join(t.TempDir(), "laptop"), "--heartbeat", "500ms")
 	r := syncd(t, "peers", "add", hub.base, "--dir", laptop.dir)
-	if r.code != 5 || !containsAll(r.stderr, []string{"no token came", "--token-file"}) {
+	if r.code != 5 || !containsAll(r.stderr, []string{"shown no token", "syncd status"}) {
 		t.Errorf("peers add without a token: %+v", r)
 	}
+	says(t, laptop, "needs_auth", "syncd token issue NAME", "peers add "+strings.Replace(hub.base, "http", "ws", 1)+"/v1/sync --token-file FILE")
+	says(t, hub, "credential_refused (laptop)", "shown no token", "syncd token issue NAME")
 	ok(t, "add", "shared", "k", "x", "--dir", laptop.dir)
 	ok(t, "add", "private", "k", "y", "--dir", laptop.dir)
 	ok(t, "peers", "add", hub.base, "--token-file", file, "--dir", laptop.dir)

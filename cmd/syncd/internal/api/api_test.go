@@ -21,6 +21,7 @@ import (
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/jsonvalue"
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/objects"
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/peers"
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/tokens"
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 	"github.com/joinery-crdt/joinery/crdt"
 	"github.com/joinery-crdt/joinery/merge"
@@ -42,6 +43,12 @@ type device struct {
 
 func serve(t *testing.T, cfg node.Config) *device {
 	t.Helper()
+	return serveGuarded(t, cfg, nil)
+}
+
+// serveGuarded serves a device that asks for the tokens in a book.
+func serveGuarded(t *testing.T, cfg node.Config, book *tokens.Book) *device {
+	t.Helper()
 	if cfg.Store == nil {
 		cfg.Store = memstore.New()
 	}
@@ -59,7 +66,7 @@ func serve(t *testing.T, cfg node.Config) *device {
 	}
 	stopped, stop := context.WithCancel(context.Background())
 	srv := httptest.NewUnstartedServer(api.Handler(api.Config{
-		Node: n, Peers: p, Stop: stopped, Hosts: []string{"hub.example"}, About: v1.Status{Version: "test", Dir: dir},
+		Node: n, Peers: p, Stop: stopped, Tokens: book, Hosts: []string{"hub.example"}, About: v1.Status{Version: "test", Dir: dir},
 		Accept: func(w http.ResponseWriter, r *http.Request) (wire.Conn, error) {
 			return ws.Accept(w, r, ws.AcceptOptions{})
 		},

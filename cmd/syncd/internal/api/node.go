@@ -39,7 +39,12 @@ func (s *server) status(w http.ResponseWriter, _ *http.Request) error {
 	}
 	for _, p := range s.Peers.List() {
 		if p.State == v1.PeerRefused {
-			addCommands(st.Problems, p.URL)
+			addCommands(st.Problems, p)
+		}
+	}
+	for i := range st.Problems {
+		if p := &st.Problems[i]; p.Code == "credential_refused" {
+			p.Action += "\n  make one on this device with: syncd token issue NAME"
 		}
 	}
 	return reply(w, http.StatusOK, st)
@@ -47,11 +52,21 @@ func (s *server) status(w http.ResponseWriter, _ *http.Request) error {
 
 // addCommands says with which commands to act on a peer at which trying again
 // cannot help.
-func addCommands(problems []node.Problem, url string) {
+func addCommands(problems []node.Problem, peer v1.Peer) {
 	for i := range problems {
-		if p := &problems[i]; p.Peer == url {
-			p.Action += fmt.Sprintf("\n  try again with: syncd peers add %s\n  take it off with: syncd peers remove %[1]s", url)
+		p := &problems[i]
+		if p.Peer != peer.URL {
+			continue
 		}
+		switch {
+		case p.Code == "needs_auth" && peer.TokenFile != "":
+			p.Action += fmt.Sprintf("\n  put another token into %s: it is read again by itself", peer.TokenFile)
+		case p.Code == "needs_auth":
+			p.Action += fmt.Sprintf("\n  make a token on that device with: syncd token issue NAME\n  show it with: syncd peers add %s --token-file FILE", peer.URL)
+		default:
+			p.Action += fmt.Sprintf("\n  try again with: syncd peers add %s", peer.URL)
+		}
+		p.Action += fmt.Sprintf("\n  take it off with: syncd peers remove %s", peer.URL)
 	}
 }
 

@@ -110,7 +110,7 @@ func (a *app) reportPeer(cmd *cobra.Command, c *client.Client, p v1.Peer, wait t
 		return err
 	}
 	if p.State == v1.PeerRefused {
-		return exit.With(exit.Refused, fmt.Errorf("%s: %s\n  trying again cannot help; take it off with: syncd peers remove %[1]s", p.URL, p.Error))
+		return exit.With(exit.Refused, fmt.Errorf("%s: %s\n  trying again cannot help: see what does with: syncd status\n  take it off with: syncd peers remove %[1]s", p.URL, p.Error))
 	}
 	if wait > 0 && p.State != v1.PeerConnected {
 		return exit.With(exit.Unreachable, fmt.Errorf("%s did not connect in %v: %s\n  it is remembered and tried again; see: syncd status", p.URL, wait, p.Error))

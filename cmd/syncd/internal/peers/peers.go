@@ -247,6 +247,7 @@ func (m *Manager) Add(peer v1.NewPeer) (v1.Peer, error) {
 		m.end(u)
 	}
 	if err := m.start(u); err != nil {
+		m.use(u, before)
 		return v1.Peer{}, err
 	}
 	if known {

@@ -1,6 +1,7 @@
 package peers_test
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/joinery-crdt/joinery/cmd/syncd/internal/peers"
+	"github.com/joinery-crdt/joinery/cmd/syncd/internal/tokens"
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 	"github.com/joinery-crdt/joinery/store/memstore"
 	"github.com/joinery-crdt/joinery/sync/node"
@@ -141,5 +143,41 @@ func TestAddAfterCloseIsRefused(t *testing.T) {
 	m.Close()
 	if _, err := m.Add(v1.NewPeer{URL: "127.0.0.1:1"}); !errors.Is(err, node.ErrClosed) {
 		t.Errorf("Add after Close = %v", err)
+	}
+}
+
+// TestTokenFilesSurvive: which file belongs to a peer is remembered, and a file that
+// holds no token is not taken.
+func TestTokenFilesSurvive(t *testing.T) {
+	path, file := filepath.Join(t.TempDir(), "peers.json"), filepath.Join(t.TempDir(), "token")
+	m, err := open(t, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, unusable := range []string{file, "token"} {
+		if _, err := m.Add(v1.NewPeer{URL: "127.0.0.1:1", TokenFile: unusable}); err == nil {
+			t.Errorf("Add with the file %s succeeds", unusable)
+		}
+	}
+	if err := os.WriteFile(file, []byte(tokens.New()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, peer := range []v1.NewPeer{{URL: "127.0.0.1:1", TokenFile: file}, {URL: "127.0.0.1:1"}, {URL: "127.0.0.1:2"}} {
+		if _, err := m.Add(peer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := open(t, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := again.List(); len(got) != 2 || got[0].TokenFile != file || got[1].TokenFile != "" {
+		t.Errorf("after a restart the peers are %+v", got)
+	}
+	if found, err := again.Remove("127.0.0.1:1"); err != nil || !found {
+		t.Fatal(found, err)
+	}
+	if b, err := os.ReadFile(path); err != nil || bytes.Contains(b, []byte(file)) {
+		t.Errorf("after the removal the list is %s, %v", b, err)
 	}
 }

@@ -96,10 +96,10 @@ func (b *Book) Check(token string) (Entry, error) {
 func (b *Book) find(hash string) (Entry, error) {
 	e, ok := b.entries[hash]
 	if !ok {
-		return e, fmt.Errorf("%w: the token is not on the list of this device, or was revoked; make one there with: syncd token issue", ErrToken)
+		return e, fmt.Errorf("%w: the device that asks does not know the token, or it was revoked there", ErrToken)
 	}
 	if e.Expired(time.Now()) {
-		return e, fmt.Errorf("%w: the token %q ended at %s; make another one with: syncd token issue %[2]s", ErrToken, e.Name, e.Expires.UTC().Format(time.RFC3339))
+		return e, fmt.Errorf("%w: the token %q ended at %s", ErrToken, e.Name, e.Expires.UTC().Format(time.RFC3339))
 	}
 	return e, nil
 }
@@ -107,7 +107,7 @@ func (b *Book) find(hash string) (Entry, error) {
 // Verify is [node.Config.Verify].
 func (b *Book) Verify(_ *crdtsync.Hello, a crdtsync.Auth) (crdtsync.Grant, error) {
 	if a.Scheme != scheme {
-		return crdtsync.Grant{}, fmt.Errorf("%w: no token came; make one on this device with: syncd token issue, and give it to the other with: syncd peers add", ErrToken)
+		return crdtsync.Grant{}, fmt.Errorf("%w: the device that asks was shown no token", ErrToken)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
