@@ -96,11 +96,11 @@ func TestPeerWithoutATokenIsToldAtOnce(t *testing.T) {
 	hub, file := guarded(t, "hub", "--space", "shared")
 	laptop := serve(t, filepath.Join(t.TempDir(), "laptop"), "--heartbeat", "500ms")
 	r := syncd(t, "peers", "add", hub.base, "--dir", laptop.dir)
-	if r.code != 5 || !containsAll(r.stderr, []string{"shown no token", "syncd status"}) {
+	if r.code != 5 || !containsAll(r.stderr, []string{"no token was shown", "syncd token issue NAME", "--token-file FILE"}) {
 		t.Errorf("peers add without a token: %+v", r)
 	}
 	says(t, laptop, "needs_auth", "syncd token issue NAME", "peers add "+strings.Replace(hub.base, "http", "ws", 1)+"/v1/sync --token-file FILE")
-	says(t, hub, "credential_refused (laptop)", "shown no token", "syncd token issue NAME")
+	says(t, hub, "credential_refused (laptop)", "no token was shown", "syncd token issue NAME")
 	ok(t, "add", "shared", "k", "x", "--dir", laptop.dir)
 	ok(t, "add", "private", "k", "y", "--dir", laptop.dir)
 	ok(t, "peers", "add", hub.base, "--token-file", file, "--dir", laptop.dir)

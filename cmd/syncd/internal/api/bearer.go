@@ -19,7 +19,7 @@ func (s *server) bearer(r *http.Request) (tokens.Entry, error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
 		return tokens.Entry{}, v1.NewProblem(v1.Unauthenticated, "this daemon asks for a token",
-			"send the header Authorization: Bearer TOKEN; on the command line, name --dir on the daemon's own machine, or --addr and --token-file elsewhere")
+			"send the header Authorization: Bearer TOKEN; on the command line, name --dir on the daemon's own machine, or --addr and --bearer elsewhere")
 	}
 	e, err := s.Tokens.Check(strings.TrimSpace(token))
 	if err != nil {

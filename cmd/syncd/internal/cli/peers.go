@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -110,7 +111,7 @@ func (a *app) reportPeer(cmd *cobra.Command, c *client.Client, p v1.Peer, wait t
 		return err
 	}
 	if p.State == v1.PeerRefused {
-		return exit.With(exit.Refused, fmt.Errorf("%s: %s\n  trying again cannot help: see what does with: syncd status\n  take it off with: syncd peers remove %[1]s", p.URL, p.Error))
+		return exit.With(exit.Refused, fmt.Errorf("%s: %s\n  %s\n  take it off with: syncd peers remove %[1]s", p.URL, p.Error, refusedAdvice(p)))
 	}
 	if wait > 0 && p.State != v1.PeerConnected {
 		return exit.With(exit.Unreachable, fmt.Errorf("%s did not connect in %v: %s\n  it is remembered and tried again; see: syncd status", p.URL, wait, p.Error))
@@ -124,6 +125,14 @@ func (a *app) reportPeer(cmd *cobra.Command, c *client.Client, p v1.Peer, wait t
 		_, err = fmt.Fprintf(out, "added %s, which is not connected yet: %s\nit is tried again until it answers; see: syncd status\n", p.URL, p.Error)
 	}
 	return err
+}
+
+// refusedAdvice says what helps with a peer that does not want the link.
+func refusedAdvice(p v1.Peer) string {
+	if strings.Contains(p.Error, "needs_auth") {
+		return fmt.Sprintf("make a token on that device with: syncd token issue NAME\n  show it with: syncd peers add %s --token-file FILE", p.URL)
+	}
+	return "trying again cannot help; what does, says: syncd status"
 }
 
 // awaitPeer returns the peer when it is connected, or has an error if that is

@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"log/slog"
+	"net"
+	"net/url"
 	"os"
 	"strings"
 
@@ -72,7 +74,7 @@ func (a *app) runDaemon(cmd *cobra.Command, cfg daemon.Config) error {
 	if a.json {
 		err = printJSON(cmd.OutOrStdout(), map[string]string{"address": d.Address(), "dir": string(cfg.Dir)})
 	} else {
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "listening on %s\ndata in %s\n", d.Address(), cfg.Dir)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "listening on %s\n%sdata in %s\n", d.Address(), elsewhere(d.Address()), cfg.Dir)
 	}
 	if err != nil {
 		cfg.Logger.Warn("nobody reads what this daemon prints", "err", err)
@@ -84,6 +86,22 @@ func (a *app) runDaemon(cmd *cobra.Command, cfg daemon.Config) error {
 		cfg.Logger.Warn("whoever can read the network can read tokens and data: there is no TLS", "code", "no_tls")
 	}
 	return d.Run(cmd.Context())
+}
+
+// elsewhere says how other machines may address a daemon that listens on all of this
+// one's addresses.
+func elsewhere(address string) (lines string) {
+	u, err := url.Parse(address)
+	if err != nil || !net.ParseIP(u.Hostname()).IsUnspecified() {
+		return ""
+	}
+	addrs, _ := net.InterfaceAddrs() // without them there is less to say
+	for _, a := range addrs {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() {
+			lines += fmt.Sprintf("  from other machines: %s://%s\n", u.Scheme, net.JoinHostPort(ip.IP.String(), u.Port()))
+		}
+	}
+	return lines
 }
 
 func logger(cmd *cobra.Command, verbose bool) *slog.Logger {

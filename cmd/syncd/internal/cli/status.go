@@ -103,7 +103,7 @@ func (a *app) showStatus(w io.Writer, st v1.Status) error {
 		return err
 	}
 	if came := rungs(st.Rungs); came != "" {
-		fmt.Fprintf(w, "came from peers since the start: %s\n\n", came)
+		fmt.Fprintf(w, "changes from peers since the start: %s\n\n", came)
 	}
 	return showProblems(w, st.Problems)
 }
@@ -123,12 +123,12 @@ func rungs(g node.Rungs) string {
 		count uint64
 		what  string
 	}{
-		{g.Push, "changes as they were made"},
-		{g.Cursor, "resuming from where both were"},
-		{g.Vector, "by comparing vectors"},
-		{g.Part, "partial snapshots"},
-		{g.Audit, "cells repaired"},
-		{g.Snapshot, "snapshots"},
+		{g.Push, "as they were made"},
+		{g.Cursor, "after resuming where both had been"},
+		{g.Vector, "after comparing vectors"},
+		{g.Part, "snapshots of what was new"},
+		{g.Audit, "repaired cells"},
+		{g.Snapshot, "whole snapshots"},
 	} {
 		if rung.count > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", rung.count, rung.what))
@@ -148,7 +148,10 @@ func peerSpaces(spaces []node.PeerSpaces) string {
 	var parts []string
 	for _, s := range spaces {
 		state := "level"
-		if !s.Level {
+		switch {
+		case !s.Level && s.Missing == 0:
+			state = "catching up"
+		case !s.Level:
 			state = fmt.Sprintf("%d to send", s.Missing)
 		}
 		parts = append(parts, s.Name+": "+state)

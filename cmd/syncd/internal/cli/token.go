@@ -99,7 +99,7 @@ everything else: status, peers, devices, quarantine.`,
 // issue makes a token and hands it out, or takes it back again.
 func (a *app) issue(cmd *cobra.Command, path string, e tokens.Entry, out string) error {
 	_, err := os.Stat(path)
-	first := errors.Is(err, fs.ErrNotExist)
+	unasked := errors.Is(err, fs.ErrNotExist) && a.runs()
 	token, err := tokens.Issue(path, e)
 	if err != nil {
 		return err
@@ -115,10 +115,20 @@ func (a *app) issue(cmd *cobra.Command, path string, e tokens.Entry, out string)
 	if err != nil {
 		return errors.Join(err, tokens.Revoke(path, e.Name))
 	}
-	if first && !a.json {
-		fmt.Fprintln(cmd.ErrOrStderr(), "this is the first token: the daemon asks for tokens from its next start on, if it runs now")
+	if unasked {
+		fmt.Fprintln(cmd.ErrOrStderr(), "this is the first token: the daemon asks for tokens from its next start on")
 	}
 	return nil
+}
+
+// runs reports whether a daemon has the data directory open, or had it last and was
+// killed.
+func (a *app) runs() bool {
+	dir, err := datadir.At(a.dir)
+	if err == nil {
+		_, err = dir.Address()
+	}
+	return err == nil
 }
 
 func (a *app) listTokens(cmd *cobra.Command, list string) error {

@@ -99,7 +99,7 @@ func checkListen(address string, allowRemote bool) error {
 		return nil
 	}
 	return &ListenError{address, ErrExposed, "other machines could connect and read and write everything; " +
-		"make a token for each device that may, on this machine, with: syncd token issue NAME" +
+		"make a token for each device that may, with: syncd token issue NAME (and the same --dir)" +
 		"\n  (on a network where you trust everyone, add --insecure-no-auth instead)"}
 }
 

@@ -96,7 +96,7 @@ func (b *Book) Check(token string) (Entry, error) {
 func (b *Book) find(hash string) (Entry, error) {
 	e, ok := b.entries[hash]
 	if !ok {
-		return e, fmt.Errorf("%w: the device that asks does not know the token, or it was revoked there", ErrToken)
+		return e, fmt.Errorf("%w: the token is not known, or was revoked", ErrToken)
 	}
 	if e.Expired(time.Now()) {
 		return e, fmt.Errorf("%w: the token %q ended at %s", ErrToken, e.Name, e.Expires.UTC().Format(time.RFC3339))
@@ -107,7 +107,7 @@ func (b *Book) find(hash string) (Entry, error) {
 // Verify is [node.Config.Verify].
 func (b *Book) Verify(_ *crdtsync.Hello, a crdtsync.Auth) (crdtsync.Grant, error) {
 	if a.Scheme != scheme {
-		return crdtsync.Grant{}, fmt.Errorf("%w: the device that asks was shown no token", ErrToken)
+		return crdtsync.Grant{}, fmt.Errorf("%w: no token was shown", ErrToken)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

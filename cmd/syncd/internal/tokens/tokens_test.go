@@ -120,11 +120,11 @@ func TestBookRefuses(t *testing.T) {
 		auth crdtsync.Auth
 		want string
 	}{
-		"another":                {auth(tokens.New()), "does not know"},
-		"nothing":                {auth(""), "does not know"},
-		"no token":               {crdtsync.Auth{Scheme: "none"}, "no token"},
+		"another":                {auth(tokens.New()), "not known"},
+		"nothing":                {auth(""), "not known"},
+		"no token":               {crdtsync.Auth{Scheme: "none"}, "no token was shown"},
 		"one that has ended":     {auth(ended), `"ended" ended at`},
-		"the one of the machine": {auth(local), "does not know"},
+		"the one of the machine": {auth(local), "not known"},
 	} {
 		if _, err := b.Verify(nil, c.auth); !errors.Is(err, tokens.ErrToken) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
