@@ -46,9 +46,9 @@ func (l *Link) admitted() bool { return l.peer != nil && (!l.cfg.Guard || l.gran
 // guarded, proven it.
 func (l *Link) Admitted() bool { return l.admitted() }
 
-// Met reports whether each side has said who it is, and proven it if the other
-// asks for that.
-func (l *Link) Met() bool { return l.met && l.admitted() }
+// Met reports whether the peer has said who it is, and proven it if this side asks
+// for that, and has answered if this side has shown a credential.
+func (l *Link) Met() bool { return l.admitted() && (l.proven == nil || l.met) }
 
 // early counts a frame that came before it was allowed, and ends the link when
 // there are too many.
