@@ -81,7 +81,7 @@ func (a *app) runDaemon(cmd *cobra.Command, cfg daemon.Config) error {
 	}
 	switch local := daemon.IsLocal(cfg.Listen); {
 	case !local && !d.Guarded():
-		cfg.Logger.Warn("whoever can connect can read and write everything: there are no tokens", "code", "no_auth")
+		cfg.Logger.Warn("whoever can connect can read and write everything: there is no authentication", "code", "no_auth")
 	case !local && !d.Encrypted():
 		cfg.Logger.Warn("whoever can read the network can read tokens and data: there is no TLS", "code", "no_tls")
 	}
