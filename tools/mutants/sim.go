@@ -14,7 +14,7 @@ var guards = []mutant{
 	guard("sync/snapshot.go", "older-nodes-take-what-they-cannot-read", "return unknownType(m.news(), key.Kind)\n\t}\n\ttarget", "return nil\n\t}\n\ttarget"),
 	guard("sync/stage.go", "dependencies-stay-tips", "\t\t\tdelete(st.tips, dep.Origin)\n", ""),
 	guard("sync/stage.go", "what-waits-for-what-waited-stays", "applied = append(applied, c.Dot)\n", "_ = applied\n"),
-	guard("sync/space.go", "predecessors-are-not-awaited", "if c.Dot.Seq > head(c.Dot.Origin).Seq+1 {", "if false {"),
+	guard("sync/space.go", "predecessors-are-not-awaited", "if c.Dot.Seq > at.Head(c.Dot.Origin).Seq+1 {", "if false {"),
 	guard("sync/space.go", "room-is-not-given-back", "\t\tdelete(w.changes, dot)\n", ""),
 	guard("sync/outbox.go", "frames-have-no-size", "size < 0 && len(batch) > 0", "size < 0 && len(batch) > 1e6"),
 	guard("sync/link.go", "news-is-not-sent", "\t\t\ts.out.Add(d)\n", "\t\t\t_ = d\n"),
