@@ -207,22 +207,25 @@ func oneExtended(t *testing.T, l *liar) {
 // anybody took before it knew is everywhere in the end, and nothing in quarantine
 // that is applied.
 func bothExtended(t *testing.T, l *liar) {
-	b, c, d := open(t), open(t), open(t)
+	b, c, d, e := open(t), open(t), open(t), open(t)
 	one, other := l.branch(nil, 2), l.branch(nil, 2)
 	l.tell(b, one)
 	l.tell(c, other)
 	l.tell(d, one)
+	l.tell(e, other)
 	keep(t, b, c)
 	time.Sleep(10 * beat)
 	one, other = l.branch(one, 2), l.branch(other, 1)
 	l.tell(d, one[2:])
+	l.tell(e, other[2:])
 	l.tell(b, one[2:])
-	l.tell(c, one[2:])
+	l.tell(c, other[2:])
 	time.Sleep(2 * beat)
 	keep(t, d, c)
+	keep(t, e, b)
 	time.Sleep(20 * beat)
-	checkForked(t, merge.Dot{Origin: l.origin, Seq: 1}, b, c, d)
-	checkAlike(t, numbers(100, 106), b, c, d)
+	checkForked(t, merge.Dot{Origin: l.origin, Seq: 1}, b, c, d, e)
+	checkAlike(t, numbers(100, 107), b, c, d, e)
 }
 
 func threeBranches(t *testing.T, l *liar) {
