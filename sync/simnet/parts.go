@@ -26,7 +26,12 @@ func (k *Knobs) drawParts(r *rand.Rand) {
 		}
 		maybe(r, 3, func() { k.Unparted = true })
 	})
-	maybe(r, 4, func() { k.Piece = 80 + r.IntN(200) })
+	maybe(r, 4, func() {
+		k.Piece = 80 + r.IntN(200)
+		if k.Large { // else a frame would be more pieces than fit in flight
+			k.Piece *= 40
+		}
+	})
 }
 
 // unparted reports whether the node knows no fragments for now.
