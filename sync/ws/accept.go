@@ -27,14 +27,19 @@ func Accept(w http.ResponseWriter, r *http.Request, opts AcceptOptions) (wire.Co
 		return nil, &HandshakeError{r.RemoteAddr, ErrSubprotocol, http.StatusBadRequest, problem, nil}
 	}
 	answer := &statusRecorder{ResponseWriter: w}
-	c, err := websocket.Accept(answer, r, &websocket.AcceptOptions{
+	writer, take := http.ResponseWriter(answer), (*takeover)(nil)
+	if h, ok := hijackerOf(w); ok {
+		take = &takeover{ResponseWriter: answer, hijacker: h}
+		writer = take
+	}
+	c, err := websocket.Accept(writer, r, &websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol}, OriginPatterns: opts.OriginPatterns,
 		CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
 		return nil, &HandshakeError{r.RemoteAddr, ErrRequest, answer.status, requestProblem(answer.status), err}
 	}
-	return newConn(c), nil
+	return newAccepted(c, take.socket), nil
 }
 
 func requestProblem(status int) string {
