@@ -79,10 +79,10 @@ func (l *Link) Admit(g Grant) (r Ready) {
 		l.open(&r)
 		return r
 	}
-	for _, name := range l.order {
-		if s := l.spaces[name]; l.access(name) == AccessNone && s.out != nil {
+	for _, s := range l.order {
+		if l.access(s.name) == AccessNone && s.out != nil {
 			s.out = nil
-			r.Send = append(r.Send, &Revoked{name, "forbidden", "the new credential does not cover the space"})
+			r.Send = append(r.Send, &Revoked{s.name, "forbidden", "the new credential does not cover the space"})
 		}
 	}
 	return r

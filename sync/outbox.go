@@ -21,6 +21,8 @@ type Outbox struct {
 	queue  outQueue
 	inLine map[merge.Origin]struct{}
 	fresh  []merge.Origin // in line, first change not read yet
+	met    uint64         // runs of the Recent, counted from its first, that are known
+	total  uint64         // changes applied with the run just taken, 0 if there was none
 }
 
 // NewOutbox returns the position of somebody who has known, and is to be sent
@@ -28,6 +30,9 @@ type Outbox struct {
 func NewOutbox(space string, known, until *merge.VersionVector) *Outbox {
 	return &Outbox{space: space, known: known, until: until, inLine: make(map[merge.Origin]struct{})}
 }
+
+// Space returns the name of the space.
+func (o *Outbox) Space() string { return o.space }
 
 // Fill puts every origin in line that has something to send, and returns how
 // many changes that is.

@@ -83,10 +83,11 @@ func (r *replica) Change(space string, d merge.Dot) ([]byte, error) {
 }
 
 // Recall implements crdtsync.Recaller: replicas of even numbers remember.
-func (r *replica) Recall(space string, fn func(*crdtsync.Recent)) {
-	if r.origin[15]%2 == 0 {
-		fn(&r.space(space).recent)
+func (r *replica) Recall(o *crdtsync.Outbox, count, size int) [][]byte {
+	if r.origin[15]%2 != 0 {
+		return nil
 	}
+	return r.space(o.Space()).recent.After(o, count, size)
 }
 
 // Cut implements crdtsync.Cuts.
@@ -128,7 +129,7 @@ func (s *replicaSpace) commit(st *crdtsync.Stage) []merge.Dot {
 	if len(p.Merged) > 0 || p.Floor != nil {
 		s.recent.Reset()
 	}
-	s.recent.Add(p.Log)
+	s.recent.Add(p.Log, p.Summary.Changes)
 	if len(p.Log) > 0 {
 		s.cuts[p.Summary.Cursor()] = true
 	}
