@@ -189,6 +189,9 @@ func (l *peerLink) membersFrame(s *Space, to merge.Origin) *crdtsync.Members {
 	list, upTo := s.members.roster.News(to, l.told[s.name])
 	common := s.members.roster.Common(to)
 	s.members.mu.Unlock()
+	if l.told == nil {
+		l.told = make(map[string]uint64)
+	}
 	l.told[s.name] = upTo
 	if len(list) == 0 {
 		return nil
@@ -202,8 +205,8 @@ func (l *peerLink) membersFrame(s *Space, to merge.Origin) *crdtsync.Members {
 }
 
 func (n *Node) allSpaces() []*Space {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.spacesMu.RLock()
+	defer n.spacesMu.RUnlock()
 	spaces := make([]*Space, 0, len(n.spaces))
 	for _, s := range n.spaces {
 		spaces = append(spaces, s)
