@@ -32,7 +32,7 @@ var (
 	rate    = flag.Int("rate", 50, "handshakes per second that the restarted hub takes in")
 	stalled = flag.Int("stalled", 1000, "readers that stop reading")
 	written = flag.Int("written", 10_000, "changes that are written meanwhile")
-	profile = flag.String("profile", "", "`prefix` of files for CPU profiles of fan: prefix.raw and prefix.node, of the last round")
+	profile = flag.String("profile", "", "`prefix` of files for profiles: prefix.raw and prefix.node of the last round of fan, prefix.heap.raw and prefix.heap.node of idle")
 	role    = flag.String("role", "", "which far ends to play; for the program itself")
 	at      = flag.String("at", "", "address of the hub; for the program itself")
 	count   = flag.Int("count", 0, "number of far ends; for the program itself")

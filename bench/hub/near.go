@@ -48,10 +48,11 @@ func openHub(cfg node.Config) *hub {
 	return &hub{node: n}
 }
 
-// accept serves a connection until it ends.
+// accept serves a connection until it ends, as syncd does: not in the goroutine of
+// the HTTP server.
 func (h *hub) accept(w http.ResponseWriter, r *http.Request) {
 	if c, err := ws.Accept(w, r, ws.AcceptOptions{}); err == nil {
-		_ = h.node.Serve(context.Background(), &counted{c, &h.sent})
+		go func() { _ = h.node.Serve(context.Background(), &counted{c, &h.sent}) }()
 	}
 }
 
@@ -107,15 +108,17 @@ func connected(n *node.Node) (count int) {
 }
 
 func await(what string, until func() bool) {
-	for deadline := time.Now().Add(time.Minute); !until(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !until(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			check(fmt.Errorf("hub: no %s within a minute", what))
+			check(fmt.Errorf("hub: no %s within five minutes", what))
 		}
 	}
 }
 
 // raws is the bare library's side: connections that somebody reads.
 type raws struct {
+	apart bool // not in the goroutine of the HTTP server
+
 	mu    sync.Mutex // guards conns
 	conns []*websocket.Conn
 }
@@ -130,7 +133,18 @@ func (s *raws) accept(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.conns = append(s.conns, c)
 	s.mu.Unlock()
-	_, _, _ = c.Read(context.Background())
+	read := func() { _, _, _ = c.Read(context.Background()) }
+	if s.apart {
+		go read()
+	} else {
+		read()
+	}
+}
+
+func (s *raws) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns = nil
 }
 
 func (s *raws) len() int {
@@ -139,13 +153,24 @@ func (s *raws) len() int {
 	return len(s.conns)
 }
 
-// memory returns what the process holds: heap and stacks, and resident.
-func memory() (held, resident int64) {
-	runtime.GC()
-	runtime.GC()
+// footprint is what the process holds, in bytes.
+type footprint struct{ heap, stacks, resident int64 }
+
+func memory() footprint {
+	for range 3 { // what has a finalizer goes at the second
+		runtime.GC()
+		time.Sleep(100 * time.Millisecond)
+	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapInuse + m.StackInuse), field("/proc/self/statm", 1) * int64(os.Getpagesize())
+	return footprint{int64(m.HeapInuse), int64(m.StackInuse), field("/proc/self/statm", 1) * int64(os.Getpagesize())}
+}
+
+func (f footprint) held() int64 { return f.heap + f.stacks }
+
+// each returns what each of n took since before.
+func (f footprint) each(before footprint, n int) footprint {
+	return footprint{(f.heap - before.heap) / int64(n), (f.stacks - before.stacks) / int64(n), (f.resident - before.resident) / int64(n)}
 }
 
 // writes returns how many write system calls this process has made, 0 where the

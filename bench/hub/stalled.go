@@ -36,9 +36,9 @@ func growth(readers int) int64 {
 	await("connections", func() bool { return connected(h.node) == readers })
 	h.write(*written / 10) // the sockets fill
 	time.Sleep(time.Second)
-	before, _ := memory()
+	before := memory().held()
 	h.write(*written)
-	after, _ := memory()
+	after := memory().held()
 	fmt.Printf("stalled %4d readers: %.1f MB before %d changes were written, %.1f MB after; %d frames taken\n",
 		readers, float64(before)/1e6, *written, float64(after)/1e6, h.sent.frames.Load())
 	check(h.node.Close())
