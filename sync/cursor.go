@@ -153,6 +153,20 @@ func (l *Link) position(s *linkSpace) uint64 {
 	return l.local.Summary(s.name).Changes
 }
 
+// positionAfter returns what to say with the changes just taken. With a run it is
+// the run's, although the space may have gone on and the link not heard of it yet:
+// so all who are level say the same.
+func (l *Link) positionAfter(s *linkSpace) uint64 {
+	if s.out == nil {
+		return 0
+	}
+	total := s.out.total
+	if s.out.total = 0; total == 0 || s.out.Pending() {
+		return l.position(s)
+	}
+	return total
+}
+
 // meet notes that the peer has as many changes as the space, if it does. That
 // they are the same ones shows when the cursor is used.
 func (l *Link) meet(s *linkSpace, position uint64, r *Ready) {

@@ -274,7 +274,7 @@ func (l *Link) nextOf(s *linkSpace) (Frame, error) {
 		return l.single(s), nil
 	}
 	s.sent.add(batch)
-	return &Changes{s.name, batch, l.position(s)}, nil
+	return &Changes{s.name, batch, l.positionAfter(s)}, nil
 }
 
 // nextPart returns the next frame of a snapshot. After its end the peer is sent

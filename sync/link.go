@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,9 +39,9 @@ type Link struct {
 	peer   *Hello // nil until it has said hello
 	met    bool   // the peer has answered our hello
 	spaces map[string]*linkSpace
-	order  []string // names of spaces, ascending
-	next   int      // in order, whose turn it is to send
-	silent int      // ticks since the peer was last heard
+	order  []*linkSpace // by name, ascending
+	next   int          // in order, whose turn it is to send
+	silent int          // ticks since the peer was last heard
 	pings  uint64
 	queued uint64 // our place in the peer's queue
 
@@ -315,8 +316,8 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 		}
 		s = newLinkSpace(name, l.cfg.whole())
 		l.spaces[name] = s
-		at, _ := slices.BinarySearch(l.order, name)
-		l.order = slices.Insert(l.order, at, name)
+		at, _ := slices.BinarySearchFunc(l.order, name, func(s *linkSpace, name string) int { return cmp.Compare(s.name, name) })
+		l.order = slices.Insert(l.order, at, s)
 	}
 	fn(s)
 }

@@ -83,10 +83,10 @@ func (l *Link) Admit(g Grant) (r Ready) {
 		l.open(&r)
 		return r
 	}
-	for _, name := range l.order {
-		if s := l.spaces[name]; l.access(name) == AccessNone && s.out != nil {
+	for _, s := range l.order {
+		if l.access(s.name) == AccessNone && s.out != nil {
 			s.out, s.outgoing = nil, nil
-			r.Send = append(r.Send, &Revoked{name, "forbidden", "the new credential does not cover the space"})
+			r.Send = append(r.Send, &Revoked{s.name, "forbidden", "the new credential does not cover the space"})
 		}
 	}
 	return r
@@ -129,8 +129,8 @@ func (l *Link) stepWelcome(r *Ready) {
 	}
 	renewed := l.met && !l.accepted
 	l.met, l.accepted = true, true
-	for _, name := range l.order {
-		if s := l.spaces[name]; renewed && s.revoked {
+	for _, s := range l.order {
+		if renewed && s.revoked {
 			s.revoked = false
 			l.ask(s, r)
 		}

@@ -17,8 +17,8 @@ func (l *Link) Tick() (r Ready) {
 	for _, name := range l.local.Spaces() {
 		l.withSpace(name, &r, func(*linkSpace) {})
 	}
-	for _, name := range l.order {
-		l.tickSpace(l.spaces[name], &r)
+	for _, s := range l.order {
+		l.tickSpace(s, &r)
 	}
 	l.pings++
 	r.Send = append(r.Send, &Ping{l.pings})

@@ -65,10 +65,7 @@ const (
 )
 
 func newLinkSpace(name string, whole int) *linkSpace {
-	return &linkSpace{
-		name: name, whole: whole, acked: &merge.VersionVector{}, backoff: 1,
-		offered: make(map[merge.Origin]uint64), unmet: make(map[merge.Origin]uint64),
-	}
+	return &linkSpace{name: name, whole: whole, acked: &merge.VersionVector{}, backoff: 1}
 }
 
 // reset starts sending over from what the peer says it has, and returns the
@@ -99,6 +96,9 @@ func (s *linkSpace) ack(heads []merge.Dot) {
 
 // noteOffered notes that the peer has sent d.
 func (s *linkSpace) noteOffered(d merge.Dot) {
+	if s.offered == nil {
+		s.offered = make(map[merge.Origin]uint64)
+	}
 	if len(s.offered) < maxUnmet {
 		s.offered[d.Origin] = max(s.offered[d.Origin], d.Seq)
 	}
@@ -112,6 +112,9 @@ func (s *linkSpace) gap(local Local) bool {
 	gap := len(s.unmet) > 0
 	for o, seq := range s.offered {
 		if !applied(o, seq) && len(s.unmet) < maxUnmet {
+			if s.unmet == nil {
+				s.unmet = make(map[merge.Origin]uint64)
+			}
 			s.unmet[o] = max(s.unmet[o], seq)
 		}
 	}
@@ -154,7 +157,7 @@ func (s *linkSpace) settled() {
 // the log.
 func (l *Link) Next() (Frame, error) {
 	for range l.order {
-		s := l.spaces[l.order[l.next%len(l.order)]]
+		s := l.order[l.next%len(l.order)]
 		l.next++
 		if f, err := l.nextOf(s); f != nil || err != nil {
 			return f, err
@@ -167,6 +170,9 @@ func (l *Link) Next() (Frame, error) {
 // was not sent, unless one goes in fragments first. Nothing of a space goes out
 // in which an own origin has forked.
 func (l *Link) take(s *linkSpace) ([][]byte, error) {
+	if !s.out.Pending() && len(s.wanted) == 0 && s.had == nil && !s.busy() {
+		return nil, nil
+	}
 	count, size := l.room(s)
 	if count == 0 || size == 0 || l.access(s.name) == AccessNone {
 		return nil, nil
@@ -194,13 +200,12 @@ type PeerSpace struct {
 // Report returns the state of each space of the link, by name.
 func (l *Link) Report() []PeerSpace {
 	out := make([]PeerSpace, 0, len(l.order))
-	for _, name := range l.order {
-		s := l.spaces[name]
-		p := PeerSpace{Name: name, Peer: s.peer, Revoked: s.revoked}
-		mine := l.local.Summary(name)
+	for _, s := range l.order {
+		p := PeerSpace{Name: s.name, Peer: s.peer, Revoked: s.revoked}
+		mine := l.local.Summary(s.name)
 		p.Level = s.peer != nil && s.peer.Applied == mine.Applied
 		p.Forked = p.Level && !s.forks.same(mine)
-		for d := range l.local.Vector(name).Heads() {
+		for d := range l.local.Vector(s.name).Heads() {
 			if !p.Level {
 				p.Missing += d.Seq - min(d.Seq, s.acked.Get(d.Origin))
 			}

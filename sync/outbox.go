@@ -23,6 +23,8 @@ type Outbox struct {
 	fresh  []merge.Origin // in line, first change not read yet
 	whole  int            // bytes of a change that Take returns, 0 for any
 	held   map[merge.Origin]struct{}
+	met    uint64 // runs of the Recent, counted from its first, that are known
+	total  uint64 // changes applied with the run just taken, 0 if there was none
 }
 
 // NewOutbox returns the position of somebody who has known, and is to be sent
@@ -30,6 +32,9 @@ type Outbox struct {
 func NewOutbox(space string, known, until *merge.VersionVector) *Outbox {
 	return &Outbox{space: space, known: known, until: until, inLine: make(map[merge.Origin]struct{})}
 }
+
+// Space returns the name of the space.
+func (o *Outbox) Space() string { return o.space }
 
 // Split makes Take stop at changes of more than whole bytes, which Large names.
 func (o *Outbox) Split(whole int) { o.whole = whole }

@@ -23,6 +23,7 @@ const (
 // Recent remembers nothing.
 type Recent struct {
 	runs        []run
+	forgotten   uint64                  // runs there were before
 	first, last map[merge.Origin]uint64 // what runs hold of each origin, without gaps
 	size        int                     // bytes
 }
@@ -32,8 +33,9 @@ type run struct {
 	changes [][]byte
 	spans   []span
 	size    int
-	largest int  // bytes of a change
-	sealed  bool // others may have sent it
+	largest int    // bytes of a change
+	sealed  bool   // others may have sent it
+	total   uint64 // changes that the space had applied with the last of them
 }
 
 // A span is the changes of one origin in a run.
@@ -45,18 +47,20 @@ type span struct {
 // A Recaller is what a [Local] also implements that remembers what its spaces
 // have applied last.
 type Recaller interface {
-	// Recall calls fn with what it remembers of the space, nil for nothing. fn
-	// keeps nothing of it but the encoded changes, which nobody modifies.
-	Recall(space string, fn func(*Recent))
+	// Recall returns what [Recent.After] gives of what it remembers of the space
+	// of o, nil if that is nothing.
+	Recall(o *Outbox, count, size int) [][]byte
 }
 
 // Add remembers changes that the space has applied and made durable, in order.
-func (r *Recent) Add(log []*Change) {
-	for _, c := range log {
+// With the last of them it has applied total.
+func (r *Recent) Add(log []*Change, total uint64) {
+	for i, c := range log {
 		if last := r.last[c.Dot.Origin]; last != 0 && c.Dot.Seq != last+1 {
 			r.Reset()
 		}
 		r.add(c)
+		r.runs[len(r.runs)-1].total = total - uint64(len(log)-1-i)
 	}
 	for r.size > maxRecent || len(r.runs) > maxRecentRuns {
 		r.forget()
@@ -69,7 +73,7 @@ func (r *Recent) Bytes() int { return r.size }
 
 // Reset forgets everything, when the space has moved without changes or its log
 // has been truncated.
-func (r *Recent) Reset() { *r = Recent{} }
+func (r *Recent) Reset() { *r = Recent{forgotten: r.forgotten + uint64(len(r.runs))} }
 
 func (r *Recent) add(c *Change) {
 	if r.last == nil {
@@ -97,6 +101,7 @@ func (r *Recent) seal() {
 func (r *Recent) forget() {
 	old := r.runs[0]
 	r.runs = slices.Delete(r.runs, 0, 1)
+	r.forgotten++
 	r.size -= old.size
 	for _, s := range old.spans {
 		if r.first[s.origin] = s.last + 1; r.last[s.origin] == s.last {
@@ -123,31 +128,38 @@ func (u *run) add(c *Change) {
 	u.spans = append(u.spans, span{c.Dot.Origin, c.Dot.Seq, c.Dot.Seq})
 }
 
-// after returns the next changes for somebody who lacks nothing but what r
+// After returns the next changes for somebody who lacks nothing but what r
 // remembers, and notes them as known; none if they lack more, have part of a run,
-// or a run does not fit or is too small to go alone.
-func (r *Recent) after(o *Outbox, count, size int) [][]byte {
-	for origin := range o.inLine {
+// or a run is of more changes than count or bytes than size, or too small to go
+// alone. Nobody modifies the result.
+func (r *Recent) After(o *Outbox, count, size int) [][]byte {
+	for _, origin := range o.fresh { // all in line, as the queue is empty
 		if first := r.first[origin]; first == 0 || o.known.Get(origin)+1 < first {
 			return nil
 		}
 	}
-	for i := range r.runs {
+	for i := r.index(o.met); i < len(r.runs); i++ {
 		u := &r.runs[i]
 		switch known, next := u.met(o.known); {
 		case known:
+			o.met = r.forgotten + uint64(i) + 1
 		case !next || len(u.changes) > count || u.size > size || o.whole > 0 && u.largest > o.whole || i < len(r.runs)-1 && len(u.changes) < fullRun:
 			return nil // the log gives more at a time
 		default:
 			for _, s := range u.spans {
 				o.known.Raise(merge.Dot{Origin: s.origin, Seq: s.last})
 			}
+			o.met, o.total = r.forgotten+uint64(i)+1, u.total
 			o.leaveLine(r.last)
 			return u.changes
 		}
 	}
 	return nil
 }
+
+// index returns where in runs the run is before which there were met runs, or the
+// first of those that are left.
+func (r *Recent) index(met uint64) int { return int(met - min(met, r.forgotten)) }
 
 // met reports whether known has all of the run, or all before it and none of it.
 func (u *run) met(known *merge.VersionVector) (all, next bool) {
@@ -161,17 +173,12 @@ func (u *run) met(known *merge.VersionVector) (all, next bool) {
 }
 
 // recall returns changes that the node remembers and that are next to be sent.
-func (o *Outbox) recall(local Local, count, size int) (batch [][]byte) {
+func (o *Outbox) recall(local Local, count, size int) [][]byte {
 	src, ok := local.(Recaller)
 	if !ok || o.until != nil || len(o.queue) > 0 {
 		return nil
 	}
-	src.Recall(o.space, func(r *Recent) {
-		if r != nil {
-			batch = r.after(o, count, size)
-		}
-	})
-	return batch
+	return src.Recall(o, count, size)
 }
 
 // leaveLine takes out of line whoever is known up to the last change there is.

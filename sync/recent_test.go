@@ -89,7 +89,8 @@ func TestReadersOfWhatIsRemembered(t *testing.T) {
 	}
 }
 
-// TestLevelReadersAreSentTheSame slices: whoever encodes them does so once.
+// TestLevelReadersAreSentTheSame slices: whoever encodes them does so once. That
+// all was forgotten meanwhile does not change it.
 func TestLevelReadersAreSentTheSame(t *testing.T) {
 	hub := newReplica(t, 2, "s")
 	hub.author("s", register(t, 0, 10))
@@ -98,6 +99,9 @@ func TestLevelReadersAreSentTheSame(t *testing.T) {
 		peers = append(peers, &reader{crdtsync.NewOutbox("s", hub.Vector("s"), nil), hub.Vector("s")})
 	}
 	for i := range 20 {
+		if i == 10 {
+			hub.space("s").recent.Reset()
+		}
 		hub.author("s", register(t, i, 10))
 		var sent [][][]byte
 		for _, p := range peers {
@@ -110,6 +114,31 @@ func TestLevelReadersAreSentTheSame(t *testing.T) {
 		if len(sent[0]) != 1 || !slices.ContainsFunc(sent, func(b [][]byte) bool { return &b[0] == &sent[0][0] }) || &sent[1][0] != &sent[2][0] {
 			t.Errorf("readers were sent %d, %d and %d changes, or copies", len(sent[0]), len(sent[1]), len(sent[2]))
 		}
+	}
+}
+
+// TestPositionOfWhatIsRemembered has a space go on before the link hears of it: the
+// position of a frame is that up to which the peer was sent everything.
+func TestPositionOfWhatIsRemembered(t *testing.T) {
+	const changes = 40 // are worth a frame
+	hub, writer := newReplica(t, 2, "s"), newReplica(t, 4, "s")
+	l := crdtsync.NewLink(crdtsync.LinkConfig{Origin: hub.origin}, hub)
+	l.Step(helloOf(1))
+	l.Step(&crdtsync.Subscribe{Space: "s", Vector: hub.Vector("s")})
+	for i := range changes {
+		writer.author("s", register(t, i, 10))
+	}
+	hub.offer("s", writer.space("s").log...)
+	l.Moved("s", []merge.Dot{dotOf(4, changes)})
+	hub.author("s", register(t, 9, 10)) // not told yet
+	f, err := l.Next()
+	if c, ok := f.(*crdtsync.Changes); err != nil || !ok || len(c.Changes) != changes || c.Position != changes {
+		t.Fatalf("Next = %T, %v; want a frame of %d changes with that as position", f, err, changes)
+	}
+	l.Moved("s", []merge.Dot{dotOf(2, 1)})
+	f, err = l.Next()
+	if c, ok := f.(*crdtsync.Changes); err != nil || !ok || c.Position != changes+1 {
+		t.Errorf("Next = %v, %v; want a frame with position %d", f, err, changes+1)
 	}
 }
 

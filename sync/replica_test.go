@@ -87,10 +87,11 @@ func (r *replica) Change(space string, d merge.Dot) ([]byte, error) {
 func (r *replica) Partials(fn func(*crdtsync.Partials)) { fn(&r.parts) }
 
 // Recall implements crdtsync.Recaller: replicas of even numbers remember.
-func (r *replica) Recall(space string, fn func(*crdtsync.Recent)) {
-	if r.origin[15]%2 == 0 {
-		fn(&r.space(space).recent)
+func (r *replica) Recall(o *crdtsync.Outbox, count, size int) [][]byte {
+	if r.origin[15]%2 != 0 {
+		return nil
 	}
+	return r.space(o.Space()).recent.After(o, count, size)
 }
 
 // Cut implements crdtsync.Cuts.
@@ -132,7 +133,7 @@ func (s *replicaSpace) commit(st *crdtsync.Stage) []merge.Dot {
 	if len(p.Merged) > 0 || p.Floor != nil {
 		s.recent.Reset()
 	}
-	s.recent.Add(p.Log)
+	s.recent.Add(p.Log, p.Summary.Changes)
 	if len(p.Log) > 0 {
 		s.cuts[p.Summary.Cursor()] = true
 	}

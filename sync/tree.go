@@ -87,8 +87,8 @@ func (s *linkSpace) starved(changes uint64, level bool) bool {
 // Graft makes the link push all spaces again, and asks for what it lacks. The
 // driver calls it when another link of the node has ended.
 func (l *Link) Graft() (r Ready) {
-	for _, name := range l.order {
-		if s := l.spaces[name]; s.tree.lazy {
+	for _, s := range l.order {
+		if s.tree.lazy {
 			l.ask(s, &r)
 		}
 	}

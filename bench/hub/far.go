@@ -2,9 +2,12 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"sync/atomic"
@@ -55,25 +58,24 @@ func (f *far) stop() {
 
 // play is the main function of the far ends. They end with their standard input.
 func play(role string) {
-	var ready, got atomic.Int64
+	var got atomic.Int64
 	for range *count {
 		switch role {
 		case "raw":
-			c := dialRaw()
-			ready.Add(1)
-			go read(c, &got, nil)
+			go read(dialRaw(), &got, nil)
 		case "peer":
 			c := dialRaw()
-			ready.Add(1)
 			greet(c)
 			go read(c, &got, answer(c))
+		case "stall":
+			greet(dialSmall())
 		case "device":
 			go device()
 		}
 	}
 	fmt.Println("connected")
 	go func() {
-		for got.Load() < int64(*frames)*int64(*count) {
+		for got.Load() < int64(changesPerFrame**frames**count) {
 			time.Sleep(time.Millisecond)
 		}
 		fmt.Println("all received")
@@ -82,26 +84,46 @@ func play(role string) {
 	os.Exit(0)
 }
 
-func dialRaw() *websocket.Conn {
+func dialRaw() *websocket.Conn { return dial(nil) }
+
+// dialSmall opens a connection for which the system holds little.
+func dialSmall() *websocket.Conn {
+	return dial(&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err == nil {
+				err = c.(*net.TCPConn).SetReadBuffer(smallBuffer)
+			}
+			return c, err
+		},
+	}})
+}
+
+func dial(by *http.Client) *websocket.Conn {
 	c, _, err := websocket.Dial(context.Background(), "ws://"+*at, &websocket.DialOptions{
-		Subprotocols: []string{ws.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
+		HTTPClient: by, Subprotocols: []string{ws.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
 	})
 	check(err)
 	c.SetReadLimit(wire.MaxFrame)
 	return c
 }
 
-// read counts the frames of changes until the connection ends.
+// read counts the changes until the connection ends.
 func read(c *websocket.Conn, got *atomic.Int64, other func(frame []byte)) {
+	var b bytes.Buffer
 	for {
-		_, b, err := c.Read(context.Background())
+		_, r, err := c.Reader(context.Background())
 		if err != nil {
 			return
 		}
-		if wire.Type(b[0]) == wire.TypeChanges {
-			got.Add(1)
+		b.Reset()
+		if _, err := b.ReadFrom(r); err != nil {
+			return
+		}
+		if n := changesIn(b.Bytes()); n > 0 {
+			got.Add(int64(n))
 		} else if other != nil {
-			other(b)
+			other(b.Bytes())
 		}
 	}
 }

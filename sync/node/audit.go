@@ -58,6 +58,9 @@ func (s *Space) auditOnce(ctx context.Context, peer string) (res crdtsync.AuditR
 	}
 	got := make(chan crdtsync.AuditResult, 1)
 	l.mu.Lock()
+	if l.audits == nil {
+		l.audits = make(map[string][]chan crdtsync.AuditResult)
+	}
 	l.audits[s.name] = append(l.audits[s.name], got)
 	r := l.core.Audit(s.name)
 	l.mu.Unlock()
@@ -106,33 +109,38 @@ func (n *Node) auditLoop() {
 	}
 }
 
-// compareLoop does what the link asks for in order to compare cells.
-func (l *peerLink) compareLoop(ctx context.Context) error {
-	for {
-		select {
-		case <-l.work:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		l.mu.Lock()
-		todo := l.comparing
-		l.comparing = nil
-		l.mu.Unlock()
-		poke(l.took)
+// awaitWork puts what a step asks for in line, and sees to it that somebody does
+// it. The caller holds l.mu.
+func (l *peerLink) awaitWork(c crdtsync.Comparing) {
+	if len(c.Scan)+len(c.Mend)+len(c.Audited) == 0 {
+		return
+	}
+	l.comparing = append(l.comparing, c)
+	if !l.atWork && !l.over {
+		l.atWork = true
+		l.tasks.Go(l.compareAll)
+	}
+}
+
+// compareAll does what is in line.
+func (l *peerLink) compareAll() {
+	for todo := l.takeComparing(); len(todo) > 0; todo = l.takeComparing() {
 		for _, c := range todo {
-			if err := l.compare(ctx, c); err != nil {
-				return err
+			if err := l.compare(l.ctx, c); err != nil {
+				l.finish(err)
+				return
 			}
 		}
 	}
 }
 
-// awaitWork puts what a step asks for in line. The caller holds l.mu.
-func (l *peerLink) awaitWork(c crdtsync.Comparing) {
-	if len(c.Scan)+len(c.Mend)+len(c.Audited) > 0 {
-		l.comparing = append(l.comparing, c)
-		poke(l.work)
-	}
+func (l *peerLink) takeComparing() []crdtsync.Comparing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	todo := l.comparing
+	l.comparing, l.atWork = nil, len(todo) > 0
+	poke(l.took)
+	return todo
 }
 
 func (l *peerLink) compare(ctx context.Context, c crdtsync.Comparing) error {

@@ -1,22 +1,26 @@
 package node
 
 import (
+	"slices"
 	"sync"
 
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 	"github.com/joinery-crdt/joinery/sync/wire"
 )
 
-// maxPacked is how many encoded frames a node keeps for the links that need the
-// same ones.
-const maxPacked = 16
+// Bounds of the encoded frames that a node keeps for the links that need the same
+// ones.
+const (
+	maxPacked      = 64
+	maxPackedBytes = 1 << 20
+)
 
 // fanout keeps the bytes of the newest data frames: what is new goes to all
 // peers alike, and is encoded once.
 type fanout struct {
 	mu   sync.Mutex // guards what follows
-	kept [maxPacked]packed
-	next int
+	kept []packed   // the newest last
+	size int        // bytes of them
 }
 
 // packed is a frame and its bytes, which nobody modifies.
@@ -61,7 +65,7 @@ func pack(f crdtsync.Frame, s2 bool) ([]byte, error) {
 func (o *fanout) find(f *crdtsync.Changes, s2 bool) []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for i := range o.kept {
+	for i := len(o.kept) - 1; i >= 0; i-- {
 		if p := &o.kept[i]; p.is(f, s2) {
 			return p.bytes
 		}
@@ -72,8 +76,13 @@ func (o *fanout) find(f *crdtsync.Changes, s2 bool) []byte {
 func (o *fanout) keep(p packed) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.kept[o.next] = p
-	o.next = (o.next + 1) % maxPacked
+	o.kept = append(o.kept, p)
+	o.size += len(p.bytes)
+	old := 0
+	for ; len(o.kept)-old > maxPacked || o.size > maxPackedBytes; old++ {
+		o.size -= len(o.kept[old].bytes)
+	}
+	o.kept = slices.Delete(o.kept, 0, old)
 }
 
 // remember keeps what the space has just applied for the links. The caller holds
@@ -82,16 +91,16 @@ func (s *Space) remember(p *crdtsync.Persist) {
 	if len(p.Merged) > 0 || p.Floor != nil {
 		s.recent.Reset()
 	}
-	s.recent.Add(p.Log)
+	s.recent.Add(p.Log, p.Summary.Changes)
 }
 
 // Recall implements [crdtsync.Recaller].
-func (l locals) Recall(space string, fn func(*crdtsync.Recent)) {
-	s := l.node.lookup(space)
+func (l locals) Recall(o *crdtsync.Outbox, count, size int) [][]byte {
+	s := l.node.lookup(o.Space())
 	if s == nil {
-		return
+		return nil
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	fn(&s.recent)
+	return s.recent.After(o, count, size)
 }

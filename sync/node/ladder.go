@@ -183,8 +183,8 @@ func (s *Space) release(l *peerLink) {
 
 // releaseAll lets other links send snapshots in place of l.
 func (n *Node) releaseAll(l *peerLink) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.spacesMu.RLock()
+	defer n.spacesMu.RUnlock()
 	for _, s := range n.spaces {
 		s.release(l)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/joinery-crdt/joinery/merge"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
@@ -26,33 +27,42 @@ const (
 // lastWords is how long a link that ends goes on to say or to hear why.
 const lastWords = time.Second
 
-// peerLink drives one link over one connection: a goroutine reads, one writes.
+// peerLink drives one link over one connection. There are many that do nothing: the
+// goroutine that serves or dials reads, and all else runs only while there is
+// something to do.
 type peerLink struct {
-	node  *Node
-	conn  wire.Conn
-	peer  *peer
-	is    *identity // under which it speaks
-	nonce crdtsync.Nonce
-	wake  chan struct{}     // the writer has something to do
-	took  chan struct{}     // the writer has taken what was in line
-	work  chan struct{}     // cells are to be compared
-	ended chan struct{}     // closed when all is over
-	told  map[string]uint64 // by space, the last news of members; of tickLoop
-	beats uint64            // ticks; of tickLoop
-	longs uint64            // frames that went in pieces; of writeLoop
-	s2    atomic.Bool       // frames may be compressed
+	node   *Node
+	conn   wire.Conn
+	peer   *peer
+	is     *identity // under which it speaks
+	nonce  crdtsync.Nonce
+	ctx    context.Context // ends with the link
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup    // begun by task
+	wake   chan struct{}     // the writer has something to do, or the link has ended
+	took   chan struct{}     // the writer has taken what was in line
+	ended  chan struct{}     // closed when all is over
+	told   map[string]uint64 // by space, the last news of members; of tick
+	beat   *time.Timer       // of the next tick
+	beats  uint64            // ticks; of tick
+	longs  uint64            // frames that went in pieces; of the writer
+	s2     atomic.Bool       // frames may be compressed
 	vitals
 
 	mu      sync.Mutex // guards what follows
+	over    bool       // no task begins any more
+	writing bool       // there is a writer
+	flowing bool       // it has sent data since the last tick
 	core    *crdtsync.Link
 	control []crdtsync.Frame
-	// What the link asks for in order to compare cells, and who waits for that.
+	// What the link asks for in order to compare cells, whether somebody does it,
+	// and who waits for that.
 	comparing []crdtsync.Comparing
+	atWork    bool
 	differs   atomic.Bool                            // a space did, and may not any more
 	audits    map[string][]chan crdtsync.AuditResult // by space
 	room      int                                    // for control frames
 	err       error                                  // why the link ends
-	cancel    context.CancelFunc
 
 	shown     *crdtsync.Auth // the credential by which the peer was admitted
 	early     int            // bytes that came before the peer was admitted
@@ -81,9 +91,10 @@ func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 	is := n.identity()
 	cfg := n.linkConfig(is, p)
 	l := &peerLink{
-		node: n, conn: conn, peer: p, wake: make(chan struct{}, 1), took: make(chan struct{}, 1), work: make(chan struct{}, 1), audits: make(map[string][]chan crdtsync.AuditResult),
-		ended: make(chan struct{}), told: make(map[string]uint64), cancel: cancel, room: maxControl, vitals: vitals{detector: pace.NewDetector(n.cfg.Heartbeat, time.Now())},
-		is: is, questions: make(map[uint64]chan<- crdtsync.Explained), core: crdtsync.NewLink(cfg, locals{n}), nonce: cfg.Nonce,
+		node: n, conn: conn, peer: p, is: is, nonce: cfg.Nonce, ctx: ctx, cancel: cancel,
+		wake: make(chan struct{}, 1), took: make(chan struct{}, 1), ended: make(chan struct{}),
+		vitals: vitals{detector: pace.NewDetector(n.cfg.Heartbeat, time.Now())},
+		core:   crdtsync.NewLink(cfg, locals{n}), room: maxControl,
 	}
 	if err := n.register(l); err != nil {
 		_ = conn.Close(err.Error())
@@ -93,19 +104,58 @@ func (n *Node) runLink(ctx context.Context, conn wire.Conn, p *peer) error {
 	defer n.releaseAll(l)
 	p.connected(l)
 	_ = l.queue(crdtsync.Ready{Send: l.core.Start()})
-
-	var wg sync.WaitGroup
-	wg.Go(func() { l.finish(l.readLoop(ctx)) })
-	wg.Go(func() { l.end(l.writeLoop(ctx)) })
-	wg.Go(func() { l.finish(l.tickLoop(ctx)) })
-	wg.Go(func() { l.finish(l.compareLoop(ctx)) })
-	<-ctx.Done()
-	l.end(ctx.Err())
-	_ = conn.Close(l.cause().Error())
-	wg.Wait()
+	l.run()
 	p.disconnected(l)
 	n.keep()
 	return l.cause()
+}
+
+// run reads until the link ends, and returns when nothing of it runs any more.
+func (l *peerLink) run() {
+	l.mu.Lock()
+	l.beat = time.AfterFunc(l.node.cfg.Heartbeat, beater(weak.Make(l)))
+	l.mu.Unlock()
+	stop := context.AfterFunc(l.ctx, func() { l.task(l.hangUp) })
+	l.finish(l.readLoop(l.ctx))
+	<-l.ctx.Done()
+	stop()
+	l.hangUp()
+	l.mu.Lock()
+	l.over = true
+	l.beat.Stop()
+	l.mu.Unlock()
+	l.tasks.Wait()
+}
+
+// beater ticks if there is still a link: the runtime may hold a timer that was
+// stopped until its time.
+func beater(link weak.Pointer[peerLink]) func() {
+	return func() {
+		if l := link.Value(); l != nil {
+			l.task(l.tick)
+		}
+	}
+}
+
+// task runs fn, unless the link is over.
+func (l *peerLink) task(fn func()) {
+	l.mu.Lock()
+	over := l.over
+	if !over {
+		l.tasks.Add(1)
+	}
+	l.mu.Unlock()
+	if !over {
+		defer l.tasks.Done()
+		fn()
+	}
+}
+
+// hangUp closes the connection of a link that has ended.
+func (l *peerLink) hangUp() {
+	l.end(l.ctx.Err())
+	poke(l.wake)
+	_ = l.conn.Close(l.cause().Error())
 }
 
 func (n *Node) register(l *peerLink) error {
@@ -143,7 +193,9 @@ func (l *peerLink) end(err error) {
 // moment. It does not block.
 func (l *peerLink) finish(err error) {
 	l.because(err)
-	poke(l.wake)
+	l.mu.Lock()
+	l.rouse()
+	l.mu.Unlock()
 	time.AfterFunc(lastWords, l.cancel)
 }
 
@@ -283,8 +335,8 @@ func (l *peerLink) queue(r crdtsync.Ready) error {
 	l.room = max(l.room, maxControlSteps*len(r.Send))
 	l.control = append(l.control, r.Send...)
 	l.awaitWork(r.Comparing)
+	l.rouse()
 	l.mu.Unlock()
-	poke(l.wake)
 	return r.Err
 }
 
@@ -315,144 +367,51 @@ func poke(c chan struct{}) {
 	}
 }
 
-func (l *peerLink) takeControl() []crdtsync.Frame {
+// tick is a heartbeat. The next one follows.
+func (l *peerLink) tick() {
+	if err := l.tickOnce(); err != nil {
+		l.finish(err)
+		return
+	}
+	l.node.keep()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	frames := l.control
-	l.control = nil
-	poke(l.took)
-	return frames
-}
-
-// writeLoop sends control frames, then data, and waits when there is neither.
-// It returns when the link is to end and everything in line has been sent.
-func (l *peerLink) writeLoop(ctx context.Context) error {
-	for {
-		f, err := l.write(ctx)
-		switch {
-		case errors.Is(err, wire.ErrClosed):
-			return l.hearWhy(ctx, err)
-		case err != nil:
-			return err
-		case f:
-			continue
-		}
-		select {
-		case <-l.wake:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if !l.over {
+		l.beat.Reset(l.node.cfg.Heartbeat)
 	}
 }
 
-// write sends what is in line and one data frame, and reports whether there
-// was one.
-func (l *peerLink) write(ctx context.Context) (more bool, err error) {
-	cause := l.cause()
-	for _, f := range l.takeControl() {
-		if err := l.send(ctx, f); err != nil {
-			return false, err
-		}
-	}
-	if cause != nil {
-		return false, cause
-	}
-	f, err := l.nextInTurn()
-	if f == nil || err != nil {
-		return false, err
-	}
-	return true, l.send(ctx, f)
-}
-
-// nextInTurn returns the next data frame, nil if there is none or it is not this
-// link's turn. A link with nothing left to send makes room for another.
-func (l *peerLink) nextInTurn() (crdtsync.Frame, error) {
+func (l *peerLink) tickOnce() error {
 	l.mu.Lock()
-	if l.lined.Load() {
-		l.mu.Unlock()
-		return nil, nil
-	}
-	f, err := l.core.Next()
+	l.flowing = false
+	l.noteAgreed()
+	r := l.core.Tick()
 	l.mu.Unlock()
-	if f == nil || err != nil {
-		l.node.admission.leave(l)
+	l.beats++
+	l.note(nil, r)
+	_ = l.queue(l.repeatPlace())
+	for _, name := range r.Abandoned {
+		l.node.Space(name).release(l)
 	}
-	return f, err
-}
-
-// hearWhy waits for a moment until the reader has taken what the peer sent
-// before it closed the connection: its goodbye, perhaps.
-func (l *peerLink) hearWhy(ctx context.Context, err error) error {
-	late := time.NewTimer(lastWords)
-	defer late.Stop()
-	for l.cause() == nil {
-		select {
-		case <-l.wake:
-		case <-late.C:
-			return err
-		case <-ctx.Done():
-			return err
-		}
-	}
-	return err
-}
-
-func (l *peerLink) send(ctx context.Context, f crdtsync.Frame) error {
-	b, err := l.node.fanout.encode(f, l.s2.Load())
-	if _, proof := f.(*crdtsync.Forked); proof && err != nil {
-		l.node.log.Warn("a change that shows a fork is too long to be told", "code", "too_large", "peer", l.peer.address, "err", err)
-		return nil
-	}
-	if err != nil {
+	if err := l.takeStaged(l.ctx, r); err != nil {
 		return err
 	}
-	if len(b) > wire.MaxFrame {
-		return l.sendPieces(ctx, b)
+	if err := l.queue(r); err != nil {
+		return err
 	}
-	l.began()
-	defer l.sent()
-	return l.conn.Send(ctx, b)
-}
-
-func (l *peerLink) tickLoop(ctx context.Context) error {
-	t := time.NewTicker(l.node.cfg.Heartbeat)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		l.mu.Lock()
-		l.noteAgreed()
-		r := l.core.Tick()
-		l.mu.Unlock()
-		l.beats++
-		l.note(nil, r)
-		_ = l.queue(l.repeatPlace())
-		for _, name := range r.Abandoned {
-			l.node.Space(name).release(l)
-		}
-		if err := l.takeStaged(ctx, r); err != nil {
-			return err
-		}
-		if err := l.queue(r); err != nil {
-			return err
-		}
-		if err := l.gossip(); err != nil {
-			return err
-		}
-		l.node.keep()
-	}
+	return l.gossip()
 }
 
 // moved tells the link that a space has moved. Only the committer calls it.
 func (l *peerLink) moved(space string, heads []merge.Dot) {
 	l.mu.Lock()
 	r := l.core.Moved(space, heads)
+	quiet := len(r.Send) == 0 && r.Err == nil
+	if quiet {
+		l.rouse()
+	}
 	l.mu.Unlock()
-	if len(r.Send) == 0 && r.Err == nil {
-		poke(l.wake)
+	if quiet {
 		return
 	}
 	if err := l.queue(r); err != nil {

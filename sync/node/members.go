@@ -207,6 +207,9 @@ func (l *peerLink) membersFrames(s *Space, to merge.Origin) []crdtsync.Frame {
 	list, upTo := s.members.roster.News(to, l.told[s.name], most)
 	common := s.members.roster.Common(to)
 	s.members.mu.Unlock()
+	if l.told == nil {
+		l.told = make(map[string]uint64)
+	}
 	l.told[s.name] = upTo
 	for _, m := range list {
 		if m.Common != common {
@@ -217,8 +220,8 @@ func (l *peerLink) membersFrames(s *Space, to merge.Origin) []crdtsync.Frame {
 }
 
 func (n *Node) allSpaces() []*Space {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.spacesMu.RLock()
+	defer n.spacesMu.RUnlock()
 	spaces := make([]*Space, 0, len(n.spaces))
 	for _, s := range n.spaces {
 		spaces = append(spaces, s)

@@ -233,8 +233,10 @@ func (m *mending) publish() {
 	n := m.node
 	is := *m.is
 	n.who.Store(&is)
-	n.mu.Lock()
+	n.spacesMu.RLock()
 	spaces := slices.Collect(maps.Values(n.spaces))
+	n.spacesMu.RUnlock()
+	n.mu.Lock()
 	if m.concerns() {
 		n.renewals = append(n.renewals, m.problem())
 	}

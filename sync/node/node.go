@@ -215,8 +215,10 @@ type Node struct {
 
 	membersMoved atomic.Bool // since members were last made durable
 
+	spacesMu sync.RWMutex // guards spaces
+	spaces   map[string]*Space
+
 	mu        sync.Mutex // guards what follows
-	spaces    map[string]*Space
 	links     map[*peerLink]struct{}
 	peers     map[*peer]struct{}
 	endpoints map[string]*endpoint // by address
@@ -371,8 +373,8 @@ func (n *Node) shut() (links []*peerLink, first bool) {
 
 // Spaces returns the names of the spaces that hold changes, ascending.
 func (n *Node) Spaces() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.spacesMu.RLock()
+	defer n.spacesMu.RUnlock()
 	var names []string
 	for name, s := range n.spaces {
 		if s.summary().Changes > 0 {

@@ -48,8 +48,11 @@ func newSpace(n *Node, core *crdtsync.Space) *Space {
 // Space returns the space of that name, which exists from its first change on.
 // A name that cannot be used shows as an error of every operation.
 func (n *Node) Space(name string) *Space {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	if s := n.lookup(name); s != nil {
+		return s
+	}
+	n.spacesMu.Lock()
+	defer n.spacesMu.Unlock()
 	if s, ok := n.spaces[name]; ok {
 		return s
 	}
@@ -68,8 +71,8 @@ func (n *Node) newCore(name string, o merge.Origin) *crdtsync.Space {
 // lookup returns the space of that name, nil if nobody has asked for it: what a
 // peer names costs nothing.
 func (n *Node) lookup(name string) *Space {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.spacesMu.RLock()
+	defer n.spacesMu.RUnlock()
 	return n.spaces[name]
 }
 

@@ -16,6 +16,9 @@ func (l *peerLink) repeated(space string, res *offerResult) error {
 
 // graft lets the other links take over what went over one that has ended.
 func (n *Node) graft() {
+	if !n.cfg.Tree {
+		return
+	}
 	for _, l := range n.allLinks() {
 		l.mu.Lock()
 		var r crdtsync.Ready

@@ -80,6 +80,9 @@ func (l *peerLink) explain(ctx context.Context, space string, d merge.Dot) (e cr
 	}
 	l.asked++
 	number := l.asked
+	if l.questions == nil {
+		l.questions = make(map[uint64]chan<- crdtsync.Explained)
+	}
 	l.questions[number] = answer
 	l.mu.Unlock()
 	defer func() {

@@ -226,6 +226,7 @@ func (b *batch) publish(crash CrashPoint) {
 	for i, st := range b.stages {
 		if st != nil {
 			st.Commit()
+			n.remember(i, b.persists[i])
 			n.judged[i] = false
 			b.reload(i)
 			n.committed(i, b)

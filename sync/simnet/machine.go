@@ -27,6 +27,7 @@ func (n *node) crash(where string) {
 	}
 	n.store, n.clock, n.paused, n.late = nil, nil, false, nil
 	clear(n.spaces)
+	clear(n.recent)
 	for id := range n.sides {
 		w.hangUp(n, w.nodes[id])
 	}

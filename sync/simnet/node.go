@@ -38,6 +38,7 @@ type node struct {
 
 	kinds   crdt.Kinds
 	spaces  []*crdtsync.Space // by number; nil for one the node has not met
+	recent  []crdtsync.Recent // by space: what a node of an even number remembers of it
 	late    *batch            // whose cells a mutant writes with the next heartbeat
 	intakes []*intake         // by number of the space: snapshots that come, nil for none
 	sides   []*side           // by peer; nil for none
@@ -60,7 +61,7 @@ func newNode(w *world, id int) *node {
 	n := &node{
 		world: w, id: id, disk: &memstore.Disk{}, kinds: w.bugs.wrap(crdt.Builtin()),
 		spaces: make([]*crdtsync.Space, w.knobs.Spaces), intakes: make([]*intake, w.knobs.Spaces), sides: make([]*side, w.knobs.Nodes),
-		applied: make([]holding, w.knobs.Spaces), judged: make([]bool, w.knobs.Spaces),
+		applied: make([]holding, w.knobs.Spaces), judged: make([]bool, w.knobs.Spaces), recent: make([]crdtsync.Recent, w.knobs.Spaces),
 	}
 	if w.knobs.Older && id == w.knobs.Nodes-1 {
 		delete(n.kinds, w.unknownKind())
@@ -294,6 +295,23 @@ func (n *node) Change(space string, d merge.Dot) (raw []byte, err error) {
 		return err
 	})
 	return raw, err
+}
+
+// remember keeps what a space has just applied.
+func (n *node) remember(space int, p *crdtsync.Persist) {
+	r := &n.recent[space]
+	if len(p.Merged) > 0 || p.Floor != nil {
+		r.Reset()
+	}
+	r.Add(p.Log, p.Summary.Changes)
+}
+
+// Recall implements crdtsync.Recaller.
+func (n *node) Recall(o *crdtsync.Outbox, count, size int) [][]byte {
+	if n.id%2 != 0 {
+		return nil
+	}
+	return n.recent[n.world.spaceIndex(o.Space())].After(o, count, size)
 }
 
 // step hands a frame to the link and does what it asks.

@@ -19,7 +19,9 @@ type AcceptOptions struct {
 
 // Accept answers a WebSocket handshake. It has answered the request when it
 // returns an error, which is a [*HandshakeError] of the kind [ErrRequest] or
-// [ErrSubprotocol]. The connection outlives the request's context.
+// [ErrSubprotocol]. The connection outlives the request: a handler that serves it in
+// another goroutine and returns saves what the HTTP server holds of a request that
+// is being answered, about 20 KB.
 func Accept(w http.ResponseWriter, r *http.Request, opts AcceptOptions) (wire.Conn, error) {
 	if isUpgrade(r) && !offers(r) {
 		problem := "the client does not offer the subprotocol " + Subprotocol + ": upgrade it, or check what it connects to"
@@ -27,14 +29,19 @@ func Accept(w http.ResponseWriter, r *http.Request, opts AcceptOptions) (wire.Co
 		return nil, &HandshakeError{r.RemoteAddr, ErrSubprotocol, http.StatusBadRequest, problem, nil}
 	}
 	answer := &statusRecorder{ResponseWriter: w}
-	c, err := websocket.Accept(answer, r, &websocket.AcceptOptions{
+	writer, take := http.ResponseWriter(answer), (*takeover)(nil)
+	if h, ok := hijackerOf(w); ok {
+		take = &takeover{ResponseWriter: answer, hijacker: h}
+		writer = take
+	}
+	c, err := websocket.Accept(writer, r, &websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol}, OriginPatterns: opts.OriginPatterns,
 		CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
 		return nil, &HandshakeError{r.RemoteAddr, ErrRequest, answer.status, requestProblem(answer.status), err}
 	}
-	return newConn(c), nil
+	return newAccepted(c, take.socket), nil
 }
 
 func requestProblem(status int) string {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,17 +28,29 @@ const (
 // conn is a [wire.Conn] over a WebSocket.
 type conn struct {
 	ws *websocket.Conn
-	// alive ends when the connection is to be torn down. Every read and write
-	// runs under it, so that ending it closes the socket.
-	alive  context.Context
-	kill   context.CancelFunc
+	// Every read and write runs under it.
+	under  context.Context
+	kill   func() // closes the socket, whatever the peer does; may be called again
+	watch  watch
 	closed atomic.Pointer[wire.ClosedError] // the first Close, whichever side's
 }
 
+// newConn makes a connection of which only the library has the socket: it closes
+// it when the context of a read or a write ends.
 func newConn(ws *websocket.Conn) *conn {
-	ws.SetReadLimit(wire.MaxFrame)
 	alive, kill := context.WithCancel(context.Background())
-	return &conn{ws: ws, alive: alive, kill: kill}
+	return limit(&conn{ws: ws, under: alive, kill: kill})
+}
+
+// newAccepted makes a connection over a socket that is known.
+func newAccepted(ws *websocket.Conn, socket io.Closer) *conn {
+	return limit(&conn{ws: ws, under: context.Background(), kill: func() { _ = socket.Close() }})
+}
+
+func limit(c *conn) *conn {
+	c.ws.SetReadLimit(wire.MaxFrame)
+	c.watch.kill = c.kill
+	return c
 }
 
 // Send sends the frame as one binary message.
@@ -45,14 +58,16 @@ func (c *conn) Send(ctx context.Context, frame []byte) error {
 	if len(frame) > wire.MaxFrame {
 		return &wire.FrameError{Problem: fmt.Sprintf("%d bytes, the limit is %d", len(frame), wire.MaxFrame)}
 	}
-	defer c.killAfter(ctx)()
-	return c.explain(ctx, c.ws.Write(c.alive, websocket.MessageBinary, frame))
+	call := c.watch.enter(ctx)
+	defer c.watch.leave(call)
+	return c.explain(ctx, c.ws.Write(c.under, websocket.MessageBinary, frame))
 }
 
 // Recv returns the next binary message.
 func (c *conn) Recv(ctx context.Context) ([]byte, error) {
-	defer c.killAfter(ctx)()
-	kind, r, err := c.ws.Reader(c.alive)
+	call := c.watch.enter(ctx)
+	defer c.watch.leave(call)
+	kind, r, err := c.ws.Reader(c.under)
 	if err != nil {
 		return nil, c.explain(ctx, err)
 	}
@@ -72,12 +87,6 @@ func (c *conn) Recv(ctx context.Context) ([]byte, error) {
 // buffers are what messages of unknown length are read into.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// killAfter closes the connection if ctx ends before the returned function is
-// called.
-func (c *conn) killAfter(ctx context.Context) (stop func() bool) {
-	return context.AfterFunc(ctx, c.kill)
-}
-
 // Close sends a close frame and waits for the answer: at most 2 seconds while a
 // Recv or a Send is in progress, which then return, and else at most 10.
 func (c *conn) Close(reason string) error {
@@ -91,6 +100,7 @@ func (c *conn) end(code websocket.StatusCode, reason string) {
 	timer := time.AfterFunc(closeGrace, c.kill)
 	defer timer.Stop()
 	defer c.kill()
+	defer c.watch.end()
 	_ = c.ws.Close(code, cut(reason))
 }
 

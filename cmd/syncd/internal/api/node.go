@@ -109,7 +109,8 @@ func (s *server) removePeer(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// sync speaks the sync protocol with a peer that connects.
+// sync speaks the sync protocol with a peer that connects. It returns before that
+// ends: the server holds about 20 KB for a request that is being answered.
 func (s *server) sync(w http.ResponseWriter, r *http.Request) error {
 	if r.Header.Get("Upgrade") == "" {
 		return v1.NewProblem(v1.Upgrade, "peers connect here with WebSocket", "syncd peers add this URL, with ws in place of http")
@@ -122,8 +123,11 @@ func (s *server) sync(w http.ResponseWriter, r *http.Request) error {
 		s.Logger.Info("peer not accepted", "err", err)
 		return nil // Accept has answered
 	}
-	err = s.Node.Serve(s.Stop, conn)
-	s.Logger.Info("peer left", "remote", r.RemoteAddr, "err", err)
+	remote := r.RemoteAddr
+	go func() {
+		err := s.Node.Serve(s.Stop, conn)
+		s.Logger.Info("peer left", "remote", remote, "err", err)
+	}()
 	return nil
 }
 
