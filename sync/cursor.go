@@ -64,7 +64,7 @@ func (l *Link) announce(s *linkSpace) []Frame {
 		return l.subscribe(s)
 	}
 	s.begin(l.cfg.window())
-	s.owed = arrears{resumed: true}
+	s.owed.ask(true)
 	return append(l.resumes(s), &Resume{s.name, c, mark})
 }
 

@@ -209,7 +209,7 @@ func (l *Link) Step(f Frame) (r Ready) {
 	case *Subscribed:
 		l.withSpace(f.Space, &r, func(s *linkSpace) {
 			s.answered, s.unheard = true, false
-			s.owed.changes = f.Changes
+			s.owed.answered(f.Changes)
 			l.compare(s, f.Known, &r)
 		})
 	case *Changes:
@@ -326,7 +326,7 @@ func (l *Link) withSpace(name string, r *Ready, fn func(*linkSpace)) {
 func (l *Link) subscribe(s *linkSpace) []Frame {
 	s.unheard = true
 	s.begin(l.cfg.window())
-	s.owed = arrears{}
+	s.owed.ask(false)
 	v := l.local.Vector(s.name)
 	if s.doubt {
 		s.doubt, v = false, &merge.VersionVector{}

@@ -32,21 +32,36 @@ func (l *Link) Rungs() Rungs { return l.rungs }
 // arrears is what the peer still owes on a request for what is missing.
 type arrears struct {
 	resumed bool   // the request was a Resume
+	open    bool   // it has not been answered
+	early   uint64 // changes that have overtaken the answer
 	changes uint64 // still to come
+}
+
+// ask notes a request.
+func (a *arrears) ask(resumed bool) { *a = arrears{resumed: resumed, open: true} }
+
+// answered notes how many changes the peer sends in answer.
+func (a *arrears) answered(changes uint64) {
+	a.changes = changes - min(changes, a.early)
+	a.open, a.early = false, 0
 }
 
 // noteFresh counts a change that is new here.
 func (l *Link) noteFresh(s *linkSpace) {
 	switch {
+	case s.owed.open:
+		s.owed.early++
 	case s.owed.changes == 0:
 		l.rungs.Push++
 		return
-	case s.owed.resumed:
-		l.rungs.Cursor++
 	default:
+		s.owed.changes--
+	}
+	if s.owed.resumed {
+		l.rungs.Cursor++
+	} else {
 		l.rungs.Vector++
 	}
-	s.owed.changes--
 }
 
 // hears notes where the peer is. Who says so has no more to send of what it
