@@ -115,8 +115,7 @@ func TestNoFragments(t *testing.T) {
 			t.Errorf("the peer gets %+v, want what is in t", got)
 		}
 		p.drain()
-		p.send(&crdtsync.Ping{N: 1})
-		time.Sleep(beat)
+		time.Sleep(beat + beat/2)
 		wantUpgrade(t, n, "upgrade the peer")
 		other := open(t)
 		q := attach(t, other)
