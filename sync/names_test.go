@@ -79,6 +79,7 @@ func TestDecodeNamesRefuses(t *testing.T) {
 		"nothing":                 nil,
 		"no names":                {0, 0},
 		"an origin without names": append(namesOf([]byte{1}, 1, 0), 0),
+		"one of two without":      append(namesOf(namesOf([]byte{2}, 1, 0), 2, 1, 2), 0),
 		"sequence 0":              one(0),
 		"sequence 0, op 1":        one(1, 0),
 		"sequence too far":        one(2 * (merge.MaxSeq + 1)),

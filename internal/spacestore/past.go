@@ -127,8 +127,6 @@ func (p *past) key(n crdtsync.OpName) (key string, ok bool, err error) {
 		return "", false, err
 	case n.Op < uint64(len(keys)):
 		return keys[n.Op], true, nil
-	case len(keys) > 0:
-		return "", false, nil
 	}
 	s, err := p.stub(n.Dot)
 	if err != nil {
