@@ -34,7 +34,7 @@ func growth(readers int) int64 {
 	defer ends.stop()
 	ends.await()
 	await("connections", func() bool { return connected(h.node) == readers })
-	h.write(*written / 10) // the sockets fill
+	h.write(*written) // the sockets fill, and all readers are stalled
 	time.Sleep(time.Second)
 	before := memory().held()
 	h.write(*written)
