@@ -40,7 +40,7 @@ type linkSpace struct {
 
 	revoked     bool    // the peer does not let us have it
 	probe       *probe  // for the last common change of an own origin, may be nil
-	asked       []Range // last asked for one by one
+	needed      bool    // the peer was asked for single changes since something is missing
 	wanted      []Range // the peer has asked for one by one
 	sent, limit volume  // since the last Subscribed to the peer, and what it takes
 	// What the peer has sent since our last Subscribe, and may send.
@@ -124,7 +124,7 @@ func (s *linkSpace) stalled(local Local) bool {
 
 // settled notes that there is nothing to ask for.
 func (s *linkSpace) settled() {
-	s.backoff, s.waited, s.asked = 1, 0, nil
+	s.backoff, s.waited, s.needed = 1, 0, false
 	clear(s.offered)
 	clear(s.unmet)
 }

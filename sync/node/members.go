@@ -49,7 +49,14 @@ func (ms *members) change(o merge.Origin, fn func(*crdtsync.Roster)) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	fn(ms.roster)
-	ms.dirty[o] = struct{}{}
+	ms.changed(o)
+}
+
+// changed notes of whom there is news. The caller holds ms.mu.
+func (ms *members) changed(origins ...merge.Origin) {
+	for _, o := range origins {
+		ms.dirty[o] = struct{}{}
+	}
 	close(ms.moved)
 	ms.moved = make(chan struct{})
 }
@@ -58,16 +65,9 @@ func (ms *members) change(o merge.Origin, fn func(*crdtsync.Roster)) {
 func (ms *members) renew(self merge.Origin, cutsGone bool) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	known := ms.roster.Members()
-	for _, m := range known {
-		if cutsGone {
-			m.Common, m.Beyond = crdtsync.Cursor{}, &merge.VersionVector{}
-			ms.dirty[m.Origin] = struct{}{}
-		}
-	}
-	ms.roster = crdtsync.NewRoster(self, known...)
-	close(ms.moved)
-	ms.moved = make(chan struct{})
+	now, changed := ms.roster.Renewed(self, cutsGone)
+	ms.roster = now
+	ms.changed(changed...)
 }
 
 // loadMembers reads what the store knows of a space's members.
@@ -101,25 +101,33 @@ func (l *peerLink) memberNews(f crdtsync.Frame, meetings []crdtsync.Meeting) {
 	}
 	switch f := f.(type) {
 	case *crdtsync.Ack:
-		if len(meetings) == 0 {
-			l.node.withMember(f.Space, hello.Origin, func(r *crdtsync.Roster) { r.Has(hello.Origin, f.Heads) })
-		}
+		l.learn(f.Space, hello.Origin, f, meetings)
 	case *crdtsync.Subscribe:
-		l.node.withMember(f.Space, hello.Origin, func(r *crdtsync.Roster) { r.Has(hello.Origin, f.Vector.Sorted()) })
+		l.learn(f.Space, hello.Origin, f, meetings)
 	case *crdtsync.Members:
-		l.learn(hello.Origin, f)
+		if l.shares(f.Space) {
+			l.learn(f.Space, hello.Origin, f, meetings)
+		}
 	}
 }
 
-// learn notes what the peer tells of others.
-func (l *peerLink) learn(from merge.Origin, f *crdtsync.Members) {
-	s := l.node.lookup(f.Space)
-	if s == nil || !l.shares(f.Space) {
+// learn notes what a frame says of members of a space.
+func (l *peerLink) learn(space string, from merge.Origin, f crdtsync.Frame, meetings []crdtsync.Meeting) {
+	s := l.node.lookup(space)
+	if s == nil || from == l.node.Origin() {
 		return
 	}
-	for _, m := range f.Members {
-		at := s.cut(m.Common)
-		l.node.withMember(f.Space, m.Origin, func(r *crdtsync.Roster) { r.Learn(from, m, at) })
+	cut := s.cuts()
+	if f, ok := f.(*crdtsync.Members); ok {
+		for _, m := range f.Members {
+			cut(m.Common) // now: nothing is read under the lock
+		}
+	}
+	s.members.mu.Lock()
+	defer s.members.mu.Unlock()
+	if of := s.members.roster.Note(from, f, meetings, cut); len(of) > 0 {
+		s.members.changed(of...)
+		l.node.membersMoved.Store(true)
 	}
 }
 
@@ -190,15 +198,7 @@ func (l *peerLink) membersFrame(s *Space, to merge.Origin) *crdtsync.Members {
 	common := s.members.roster.Common(to)
 	s.members.mu.Unlock()
 	l.told[s.name] = upTo
-	if len(list) == 0 {
-		return nil
-	}
-	for _, m := range list {
-		if m.Common != common {
-			m.Common, m.Beyond = crdtsync.Cursor{}, m.Vector(s.cut)
-		}
-	}
-	return &crdtsync.Members{Space: s.name, Members: list}
+	return crdtsync.TellMembers(s.name, list, common, s.cuts())
 }
 
 func (n *Node) allSpaces() []*Space {

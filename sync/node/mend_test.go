@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -305,6 +306,72 @@ func TestFormerOriginsAreTold(t *testing.T) {
 		}
 		if !slices.Equal(h.Features, crdtsync.Features()) || h.Nonce == (crdtsync.Nonce{}) || h.Clock == 0 {
 			t.Errorf("hello %+v, want features, a clock and a nonce", h)
+		}
+	})
+}
+
+// meetFork connects a puppet that knows all features and says that it has known
+// of the node's origin.
+func meetFork(t *testing.T, n *node.Node, known crdtsync.Known) *puppet {
+	t.Helper()
+	p := attach(t, n)
+	h := hello(merge.Origin{9})
+	h.Features = crdtsync.Features()
+	p.send(h)
+	hear[*crdtsync.Subscribe](p)
+	p.send(&crdtsync.Subscribe{Space: "s", Vector: &merge.VersionVector{}, Known: []crdtsync.Known{known}})
+	return p
+}
+
+// updateAtOnce makes many changes in one commit.
+func updateAtOnce(t *testing.T, n *node.Node, m *meddler, changes int) {
+	t.Helper()
+	busy := make(chan struct{})
+	m.set(hooks{commit: func() error { <-busy; return nil }})
+	var wg sync.WaitGroup
+	for i := range changes {
+		wg.Go(func() { mustUpdate(t, n.Space("s"), add(i)) })
+	}
+	synctest.Wait()
+	m.set(hooks{})
+	close(busy)
+	wg.Wait()
+}
+
+// TestTakenBackIsForgotten lets a node take back what its links were about to
+// send: so many changes at once that they are sent without a look into the log.
+func TestTakenBackIsForgotten(t *testing.T) {
+	const branch = 40
+	synctest.Test(t, func(t *testing.T) {
+		m := meddle(on(t, new(memstore.Disk)))
+		n := openConfig(t, node.Config{Store: m})
+		before := n.Origin()
+		updateAtOnce(t, n, m, 1+branch)
+		other := forge(t, merge.Dot{Origin: before, Seq: 1}, 0, crdtsync.Hash{}, nil, adding(t, 2))
+		p := meetFork(t, n, crdtsync.Known{Dot: other.Dot, Hash: other.Hash()})
+		hear[*crdtsync.Goaway](p)
+		synctest.Wait()
+
+		third := attach(t, n)
+		third.send(hello(merge.Origin{8}))
+		hear[*crdtsync.Subscribe](third)
+		third.send(&crdtsync.Subscribe{Space: "s", Vector: merge.VectorOf(other.Dot)})
+		sent := func() (dots []merge.Dot) {
+			for _, raw := range hear[*crdtsync.Changes](third).Changes {
+				h, err := crdtsync.ReadHeader(raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				dots = append(dots, h.Dot)
+			}
+			return dots
+		}
+		if got := sent(); len(got) != 1+branch || got[0].Origin != n.Origin() {
+			t.Errorf("sent %v, want what was issued again", got)
+		}
+		mustUpdate(t, n.Space("s"), add(3))
+		if got, want := sent(), []merge.Dot{{Origin: n.Origin(), Seq: branch + 2}}; !slices.Equal(got, want) {
+			t.Errorf("sent %v, want %v", got, want)
 		}
 	})
 }
