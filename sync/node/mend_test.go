@@ -366,11 +366,11 @@ func TestTakenBackIsForgotten(t *testing.T) {
 			}
 			return dots
 		}
-		if got := sent(); len(got) != 1+branch || got[0].Origin != n.Origin() {
+		if got := sent(); len(got) != 1+branch || got[0].Origin == before {
 			t.Errorf("sent %v, want what was issued again", got)
 		}
 		mustUpdate(t, n.Space("s"), add(3))
-		if got, want := sent(), []merge.Dot{{Origin: n.Origin(), Seq: branch + 2}}; !slices.Equal(got, want) {
+		if got, want := sent(), []merge.Dot{{Origin: n.Origin(), Seq: 1}}; !slices.Equal(got, want) {
 			t.Errorf("sent %v, want %v", got, want)
 		}
 	})
