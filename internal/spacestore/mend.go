@@ -146,7 +146,19 @@ func (m *Mending) takeBack(tx store.Tx, out *Mended) error {
 	if err != nil {
 		return err
 	}
-	return m.give(tx, out, m.Space.Name(), Given{Own: out.Fork.Common, Taken: crdtsync.Known{Dot: first, Hash: sha256.Sum256(raw)}})
+	if m.builtOn() {
+		err = SetTaken(tx, m.Space.Name(), first, raw)
+	}
+	g := Given{Own: out.Fork.Common, Taken: crdtsync.Known{Dot: first, Hash: sha256.Sum256(raw)}}
+	return errors.Join(err, m.give(tx, out, m.Space.Name(), g))
+}
+
+// builtOn reports whether the node has written in the space under another origin
+// since it gave up the one that forked: that may depend on the branch.
+func (m *Mending) builtOn() bool {
+	return slices.ContainsFunc(append(slices.Clone(m.Is.Former), m.Is.Origin), func(o merge.Origin) bool {
+		return o != m.Fork.Origin && m.Space.Head(o).Seq > 0
+	})
 }
 
 // reissue writes a branch again under the origin that belongs to it. What cannot

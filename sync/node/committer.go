@@ -201,6 +201,7 @@ func (b *batch) publish() {
 	}
 	b.publishMeetings()
 	b.publishHolds()
+	b.proveTaken()
 	b.tellLinks()
 }
 

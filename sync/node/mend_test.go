@@ -375,3 +375,44 @@ func TestTakenBackIsForgotten(t *testing.T) {
 		}
 	})
 }
+
+// TestWritesOnTopOfAFork forks in two spaces, of which the peers know one each.
+// Between the two the node writes in the second space under the origin that the
+// first brought, on top of changes that it will take back and whose dots will then
+// name nothing.
+func TestWritesOnTopOfAFork(t *testing.T) {
+	for _, crash := range []bool{false, true} {
+		t.Run(fmt.Sprint("crash=", crash), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				disk := new(memstore.Disk)
+				a, first, second := openOn(t, disk), open(t), open(t)
+				mustUpdate(t, a.Space("s"), add(1))
+				mustUpdate(t, a.Space("t"), add(1))
+				backup := disk.Clone()
+				mustUpdate(t, a.Space("s"), add(2))
+				mustUpdate(t, a.Space("t"), add(2))
+				mustImport(t, first, export(t, a.Space("s"), node.Cut{}))
+				mustImport(t, second, export(t, a.Space("t"), node.Cut{}))
+				a.Close()
+				restored := openOn(t, backup)
+				for _, e := range []int{3, 4, 5} {
+					mustUpdate(t, restored.Space("s"), add(e))
+					mustUpdate(t, restored.Space("t"), add(e))
+				}
+				keep(t, restored, first)
+				time.Sleep(10 * time.Second)
+				mustUpdate(t, restored.Space("t"), add(6))
+				if crash {
+					restored.Close()
+					restored = openOn(t, backup)
+				}
+				keep(t, restored, second)
+				time.Sleep(60 * time.Second)
+				checkEqual(t, "t", restored, second)
+				if got := idsOf(t, second.Space("t")); !slices.Equal(got, []int{1, 2, 3, 4, 5, 6}) {
+					t.Errorf("ids = %v, want all", got)
+				}
+			})
+		})
+	}
+}

@@ -174,7 +174,11 @@ func (b *batch) stageOffers() error {
 
 func (b *batch) offer(space int, c *crdtsync.Change) error {
 	w := b.node.world
-	err := b.stageOf(space).Offer(c)
+	st := b.stageOf(space)
+	err := spacestore.TookBack(b.node.given[space], c)
+	if err == nil {
+		err = st.Offer(c)
+	}
 	b.offered[space][c.Dot.Origin] = true
 	if err != nil && b.force(space, c, err) {
 		return nil
@@ -192,7 +196,7 @@ func (b *batch) offer(space int, c *crdtsync.Change) error {
 		w.coverage[SeenFuture]++
 		b.refused[space] = append(b.refused[space], err)
 	case errors.Is(err, crdtsync.ErrForked) && w.knobs.Rollback > 0:
-		w.notice(b.node, "a change that is not what its dot says")
+		b.splitBy(space, c)
 		b.refused[space] = append(b.refused[space], err)
 	default:
 		return err
@@ -228,7 +232,9 @@ func (b *batch) publish(crash CrashPoint) {
 			st.Commit()
 			n.judged[i] = false
 			b.reload(i)
+			n.remember(i, b.persists[i])
 			n.committed(i, b)
+			n.proveTaken(i, b.persists[i].Log)
 		}
 	}
 	if crash == AfterCommit {
@@ -254,7 +260,7 @@ func (b *batch) publish(crash CrashPoint) {
 func (b *batch) acknowledge() {
 	n := b.node
 	if b.own != nil {
-		n.world.histories[b.space].byDot[b.own.Dot].acked = true
+		n.world.histories[b.space].twin(b.own.Dot, b.own.Bytes()).acked = true
 		b.tellClient()
 	}
 	if b.told != nil {

@@ -121,7 +121,7 @@ func (n *node) checkResume(from *node, f crdtsync.Frame) {
 		return
 	}
 	n.world.coverage[SeenResume]++
-	if !n.world.connected(n, from) {
+	if !n.world.connected(n, from) || n.world.hasForks(n.world.spaceIndex(resume.Space)) {
 		return
 	}
 	from.checkSaid("resumes after", resume.Space, known.Sorted())

@@ -145,7 +145,7 @@ func (n *node) mendCells(m *crdtsync.Mending) (done *crdtsync.Mended, err error)
 		}
 		return n.keepMended(tx, m.Space, st)
 	})
-	if err == nil && len(done.Disputed) > 0 {
+	if err == nil && len(done.Disputed) > 0 && n.world.forked == nil {
 		n.world.violate(Repair, "%s and a peer both derive cells of %s from whole logs, and differently", n.name(), m.Space)
 	}
 	return done, err

@@ -75,9 +75,10 @@ func (w *world) connect(a, b *node) {
 		if n == a {
 			peer = b
 		}
-		mends := func(string, merge.Origin) bool { return w.knobs.Rollback > 0 }
+		mends := func(space string, o merge.Origin) bool { return n.mendable(w.spaceIndex(space), o) }
 		link := crdtsync.NewLink(crdtsync.LinkConfig{
-			Origin: n.origin, Name: n.name(), Features: w.features(), Window: uint64(w.knobs.Window), Mends: mends,
+			Origin: n.origin, Former: n.is.Told(), Name: n.name(), Features: w.features(), Window: uint64(w.knobs.Window), Mends: mends,
+			Nonce: n.nonce(w.dials), Own: n.ownNonce,
 		}, n)
 		n.sides[peer.id] = &side{link: link, dial: w.dials}
 		n.send(peer, link.Start())
