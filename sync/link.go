@@ -209,7 +209,7 @@ func (l *Link) Step(f Frame) (r Ready) {
 	case *Ack:
 		l.withSpace(f.Space, &r, func(s *linkSpace) {
 			s.ack(f.Heads)
-			l.meet(s, f.Position, &r)
+			l.meet(s, f.Position, false, &r)
 		})
 	case *Nack:
 		r.Refused = append(r.Refused, *f)
@@ -373,7 +373,7 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 			l.grant(s, r)
 		}
 		if r.Position = f.Position; len(r.Offer) == 0 {
-			l.meet(s, f.Position, r)
+			l.meet(s, f.Position, false, r)
 		}
 	})
 }
@@ -426,7 +426,7 @@ func (l *Link) stepFrontier(f *Frontier, r *Ready) {
 		if same {
 			s.acked.Merge(l.local.Vector(s.name))
 			s.withdraw()
-			l.meet(s, f.Changes, r)
+			l.meet(s, f.Changes, true, r)
 		}
 		if same && mine.Unread == 0 && f.Unread == 0 && mine.Cells != f.Cells && s.forks.same(mine) {
 			r.Diverged = append(r.Diverged, s.name)

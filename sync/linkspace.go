@@ -26,6 +26,7 @@ type linkSpace struct {
 	repeat    bool      // and to be said again: who asks may not have heard it
 	tree      tree
 	common    Cursor       // last reported as a Meeting
+	agreed    Cursor       // and as one that is sure
 	active    bool         // changes came since the last tick
 	backoff   int          // ticks between two requests that bring nothing
 	waited    int          // ticks since the last request

@@ -3,16 +3,13 @@ package sync
 import "github.com/joinery-crdt/joinery/merge"
 
 // Note notes what a frame says of the member that sent it, or of others, and
-// whether that is to be kept: the origins of which it says something. meetings are
-// those of the step that took the frame, and cut is as in [Cuts]. The caller has
-// made sure that the member may speak of the space.
-func (r *Roster) Note(from merge.Origin, f Frame, meetings []Meeting, cut func(Cursor) *merge.VersionVector) (of []merge.Origin) {
+// returns the origins of which it says something: that is to be kept. cut is as in
+// [Cuts]. The caller has made sure that the member may speak of the space.
+func (r *Roster) Note(from merge.Origin, f Frame, cut func(Cursor) *merge.VersionVector) (of []merge.Origin) {
 	switch f := f.(type) {
 	case *Ack:
-		if len(meetings) == 0 {
-			r.Has(from, f.Heads)
-			of = append(of, from)
-		}
+		r.Has(from, f.Heads)
+		of = append(of, from)
 	case *Subscribe:
 		r.Has(from, f.Vector.Sorted())
 		of = append(of, from)
@@ -48,7 +45,7 @@ func (r *Roster) Renewed(self merge.Origin, cutsGone bool) (now *Roster, changed
 	known := r.Members()
 	for _, m := range known {
 		if cutsGone {
-			m.Common, m.Beyond = Cursor{}, &merge.VersionVector{}
+			m.Last, m.Common, m.Beyond = Cursor{}, Cursor{}, &merge.VersionVector{}
 			changed = append(changed, m.Origin)
 		}
 	}

@@ -108,7 +108,9 @@ func (c *Census) Reach(v *merge.VersionVector, local bool) Reach {
 
 // Frontier returns the stability frontier: the part of own that is durable at
 // every member that is waited for. Nothing that it contains will ever be asked for
-// by one of them.
+// by one of them. It goes back when another member is to be waited for, and when a
+// cut that the node had in common with one is forgotten, which a snapshot and the
+// truncation of the index of arrivals bring about, until the two are level again.
 func (c *Census) Frontier(own *merge.VersionVector) *merge.VersionVector {
 	var vectors []*merge.VersionVector
 	for _, m := range c.Members {

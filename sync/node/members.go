@@ -97,22 +97,22 @@ func (l *peerLink) memberNews(f crdtsync.Frame, meetings []crdtsync.Meeting) {
 		return
 	}
 	for _, m := range meetings {
-		l.node.withMember(m.Space, hello.Origin, func(r *crdtsync.Roster) { r.Met(hello.Origin, m.Cursor) })
+		l.node.withMember(m.Space, hello.Origin, func(r *crdtsync.Roster) { r.Met(hello.Origin, m.Cursor, m.Sure) })
 	}
 	switch f := f.(type) {
 	case *crdtsync.Ack:
-		l.learn(f.Space, hello.Origin, f, meetings)
+		l.learn(f.Space, hello.Origin, f)
 	case *crdtsync.Subscribe:
-		l.learn(f.Space, hello.Origin, f, meetings)
+		l.learn(f.Space, hello.Origin, f)
 	case *crdtsync.Members:
 		if l.shares(f.Space) {
-			l.learn(f.Space, hello.Origin, f, meetings)
+			l.learn(f.Space, hello.Origin, f)
 		}
 	}
 }
 
 // learn notes what a frame says of members of a space.
-func (l *peerLink) learn(space string, from merge.Origin, f crdtsync.Frame, meetings []crdtsync.Meeting) {
+func (l *peerLink) learn(space string, from merge.Origin, f crdtsync.Frame) {
 	s := l.node.lookup(space)
 	if s == nil || from == l.node.Origin() {
 		return
@@ -125,7 +125,7 @@ func (l *peerLink) learn(space string, from merge.Origin, f crdtsync.Frame, meet
 	}
 	s.members.mu.Lock()
 	defer s.members.mu.Unlock()
-	if of := s.members.roster.Note(from, f, meetings, cut); len(of) > 0 {
+	if of := s.members.roster.Note(from, f, cut); len(of) > 0 {
 		s.members.changed(of...)
 		l.node.membersMoved.Store(true)
 	}
@@ -307,7 +307,7 @@ func (b *batch) saveMeetings() error {
 			continue
 		}
 		one := m.space.members.one(m.peer)
-		one.Common, one.Beyond = p.Summary.Cursor(), nil
+		one.Last = p.Summary.Cursor()
 		if err := spacestore.SetMember(b.tx, m.space.name, one); err != nil {
 			return err
 		}
@@ -321,7 +321,7 @@ func (b *batch) saveMeetings() error {
 func (b *batch) publishMeetings() {
 	for _, m := range b.meetings {
 		c := b.persists[m.space].Summary.Cursor()
-		m.space.members.change(m.peer, func(r *crdtsync.Roster) { r.Met(m.peer, c) })
+		m.space.members.change(m.peer, func(r *crdtsync.Roster) { r.Met(m.peer, c, false) })
 		m.space.members.kept(m.peer)
 	}
 }

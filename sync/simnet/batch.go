@@ -14,7 +14,9 @@ import (
 // local transaction, or both.
 type batch struct {
 	node   *node
-	from   *node // who offered
+	from   *node        // who offered
+	origin merge.Origin // of it, as it said
+	met    []int        // spaces in which it has a new cut in common
 	offers []crdtsync.Offered
 	// position is that at which the space of the offers meets from.
 	position uint64
@@ -227,6 +229,7 @@ func (w *world) reason(err error) string {
 // publish shows what is durable to the simulator, the client and the peers.
 func (b *batch) publish(crash CrashPoint) {
 	n := b.node
+	b.showMeetings()
 	for i, st := range b.stages {
 		if st != nil {
 			st.Commit()

@@ -19,7 +19,7 @@ const auditEvery = 25
 func (w *world) decay(bound int) {
 	r := w.random("damage", 0)
 	space, pair := r.IntN(len(w.spaces)), w.links[r.IntN(len(w.links))]
-	if w.failure != nil || w.knobs.Older || w.knobs.Truncate > 0 || r.IntN(2) > 0 { // what is mended is mended out of the log
+	if w.failure != nil || w.knobs.Older || w.knobs.Truncate+w.knobs.Trim > 0 || r.IntN(2) > 0 { // what is mended is mended out of the log
 		return
 	}
 	victim, peer := pair[0], pair[1]

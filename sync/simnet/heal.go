@@ -42,6 +42,7 @@ func (w *world) finish() {
 	if w.failure == nil && w.knobs.Window == 0 { // else a lost CREDIT is made up for only by the next question
 		w.checkPrompt()
 	}
+	w.becomeStable(rest)
 	w.decay(rest)
 }
 

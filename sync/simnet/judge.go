@@ -135,6 +135,7 @@ func (w *world) judgeAll() {
 		required := h.required()
 		for _, n := range w.nodes {
 			n.read(i)
+			n.checkMembers(i)
 			if k := required.missing(n.applied[i].bitset); k >= 0 {
 				w.violate(Durability, "%s of %s is not at %s in the end", h.records[k].label, h.space, n.name())
 			}

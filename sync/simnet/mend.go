@@ -151,6 +151,7 @@ func (n *node) showMended(f found, out *spacestore.Mended) {
 		}
 		if n.spaces[i] != nil {
 			n.spaces[i].Renew(n.origin)
+			n.renewMembers(i, out.Stage != nil && f.Space == name)
 		}
 	}
 	for id, s := range n.sides {

@@ -36,6 +36,7 @@ type side struct {
 	link *crdtsync.Link
 	dial int
 	done []string // what a mutant does only once
+	told []uint64 // by space, the last news of members
 }
 
 func (w *world) pipe(from, to *node) *pipe { return &w.pipes[from.id*len(w.nodes)+to.id] }
@@ -77,10 +78,10 @@ func (w *world) connect(a, b *node) {
 		}
 		mends := func(space string, o merge.Origin) bool { return n.mendable(w.spaceIndex(space), o) }
 		link := crdtsync.NewLink(crdtsync.LinkConfig{
-			Origin: n.origin, Former: n.is.Told(), Name: n.name(), Features: w.features(), Window: uint64(w.knobs.Window), Mends: mends,
+			Origin: n.origin, Former: n.is.Told(), Name: n.name(), Features: w.features(n), Window: uint64(w.knobs.Window), Mends: mends,
 			Nonce: n.nonce(w.dials), Own: n.ownNonce,
 		}, n)
-		n.sides[peer.id] = &side{link: link, dial: w.dials}
+		n.sides[peer.id] = &side{link: link, dial: w.dials, told: make([]uint64, len(w.spaces))}
 		n.send(peer, link.Start())
 	}
 }
@@ -92,12 +93,16 @@ func (w *world) hangUp(n, peer *node) {
 	n.graft()
 }
 
-// features returns what the nodes of the run say that they know.
-func (w *world) features() []string {
+// features returns what a node says that it knows and is.
+func (w *world) features(n *node) []string {
 	f := crdtsync.Features()
 	if w.knobs.Tree {
 		f = append(f, crdtsync.FeatureTree)
 	}
+	if n.id < w.knobs.Hubs {
+		f = append(f, crdtsync.FeatureHub)
+	}
+	slices.Sort(f)
 	return f
 }
 

@@ -37,17 +37,18 @@ type node struct {
 	rolledBack bool // and has not heard of it
 	upgraded   bool // knows all kinds now
 
-	kinds   crdt.Kinds
-	spaces  []*crdtsync.Space                   // by number; nil for one the node has not met
-	late    *batch                              // whose cells a mutant writes with the next heartbeat
-	intakes []*intake                           // by number of the space: snapshots that come, nil for none
-	sides   []*side                             // by peer; nil for none
-	applied []holding                           // by space: what the simulator has seen it commit
-	judged  []bool                              // by space: nothing there has changed since
-	given   []map[merge.Origin]spacestore.Given // by space: origins that the node gave up
-	recent  []crdtsync.Recent                   // by space: what the links send next
-	splits  []map[merge.Origin]crdtsync.Split   // by space: what proves forks
-	mends   []found                             // what the node has yet to mend
+	kinds      crdt.Kinds
+	spaces     []*crdtsync.Space                   // by number; nil for one the node has not met
+	late       *batch                              // whose cells a mutant writes with the next heartbeat
+	intakes    []*intake                           // by number of the space: snapshots that come, nil for none
+	sides      []*side                             // by peer; nil for none
+	applied    []holding                           // by space: what the simulator has seen it commit
+	judged     []bool                              // by space: nothing there has changed since
+	given      []map[merge.Origin]spacestore.Given // by space: origins that the node gave up
+	recent     []crdtsync.Recent                   // by space: what the links send next
+	splits     []map[merge.Origin]crdtsync.Split   // by space: what proves forks
+	membership []*membership                       // by space, nil for none
+	mends      []found                             // what the node has yet to mend
 
 	removals []merge.Dot       // that a mutant has sent
 	trusted  []crdtsync.Cursor // that a mutant noted too early
@@ -65,7 +66,8 @@ func newNode(w *world, id int) *node {
 		spaces: make([]*crdtsync.Space, w.knobs.Spaces), intakes: make([]*intake, w.knobs.Spaces), sides: make([]*side, w.knobs.Nodes),
 		applied: make([]holding, w.knobs.Spaces), judged: make([]bool, w.knobs.Spaces),
 		given: make([]map[merge.Origin]spacestore.Given, w.knobs.Spaces), recent: make([]crdtsync.Recent, w.knobs.Spaces),
-		splits: make([]map[merge.Origin]crdtsync.Split, w.knobs.Spaces),
+		membership: make([]*membership, w.knobs.Spaces),
+		splits:     make([]map[merge.Origin]crdtsync.Split, w.knobs.Spaces),
 	}
 	n.forgetMemory()
 	if w.knobs.Older && id == w.knobs.Nodes-1 {
@@ -122,6 +124,9 @@ func (n *node) load() error {
 				return err
 			}
 			if err := n.loadForks(r, name); err != nil {
+				return err
+			}
+			if err := n.loadMembers(r, name); err != nil {
 				return err
 			}
 			n.spaces[n.world.spaceIndex(name)] = s
@@ -241,6 +246,7 @@ func (n *node) forgetMemory() {
 	n.clock, n.paused, n.late, n.mends = nil, false, nil, nil
 	clear(n.spaces)
 	clear(n.recent)
+	clear(n.membership)
 	for i := range n.given {
 		n.given[i] = make(map[merge.Origin]spacestore.Given)
 		n.splits[i] = make(map[merge.Origin]crdtsync.Split)
@@ -291,6 +297,7 @@ func (n *node) known() []*crdtsync.Space {
 func (n *node) step(peer *node, s *side, f crdtsync.Frame, by Step) {
 	n.checkResume(peer, f)
 	ready := s.link.Step(f)
+	n.noteMembers(s, f, ready.Meetings)
 	n.follow(peer, ready)
 	n.meetBefore(peer, ready)
 	n.takeStaged(peer, s, ready, by)
@@ -316,6 +323,9 @@ func (n *node) take(peer *node, offers []crdtsync.Offered, position uint64, by S
 		return
 	}
 	b := &batch{node: n, from: peer, offers: offers, position: position}
+	if s := n.sides[peer.id]; s != nil && s.link.Peer() != nil {
+		b.origin = s.link.Peer().Origin
+	}
 	if len(by.Ops) > 0 {
 		n.world.coverage[FaultBatch]++
 		b.write, b.space, b.client = by.Ops, by.Space, n.name()
@@ -329,7 +339,6 @@ func (n *node) follow(peer *node, r crdtsync.Ready) {
 	n.send(peer, r.Send)
 	n.foundForks(r.Forks...)
 	n.foundSplits(r.Splits...)
-	n.meet(peer, r.Meetings...)
 	defer n.compareCells(peer, r.Comparing)
 	n.abandon(peer, r)
 	for _, space := range r.Diverged {
@@ -371,6 +380,12 @@ func (n *node) tick() {
 			n.follow(n.world.nodes[id], r)
 			n.takeStaged(n.world.nodes[id], s, r, Step{})
 		}
+		if s := n.sides[id]; s != nil && n.running() {
+			n.gossip(n.world.nodes[id], s)
+		}
+	}
+	if n.running() {
+		n.keepMembers()
 	}
 	n.pump()
 }

@@ -51,6 +51,11 @@ const (
 	Bounds Oracle = "bounds"
 	// Protocol: no node says what another refuses, and no local write fails.
 	Protocol Oracle = "protocol"
+	// Tiers: what a node says is safe elsewhere is on the disks there; who holds
+	// the frontier back is named; nothing said to be stable is taken back.
+	Tiers Oracle = "tiers"
+	// Stability: at rest everything becomes stable.
+	Stability Oracle = "stability"
 	// Repair: damaged cells become again what they were.
 	Repair Oracle = "repair"
 	// NoPanic: nothing panics.

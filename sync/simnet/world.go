@@ -159,6 +159,8 @@ func (w *world) act(s Step, n, peer *node) {
 		w.halfOpen(n, peer)
 	case Clone:
 		n.copyFrom(peer)
+	case Dismiss, Readmit:
+		n.turn(peer, s.Do == Dismiss)
 	case Block, Unblock:
 		w.block(n, peer, s.Do == Block)
 	default:
@@ -186,6 +188,8 @@ func (w *world) actOnMachine(s Step, n *node) {
 		n.rollBack()
 	case Retire:
 		n.retire()
+	case Trim:
+		n.trim(s)
 	case Truncate:
 		n.truncate(s)
 	}
