@@ -25,8 +25,8 @@ type Cuts interface {
 	// Cut returns the vector that the space had at the cut, in a vector of the
 	// caller's own, or nil if it never was there or cannot tell any more.
 	Cut(space string, c Cursor) *merge.VersionVector
-	// Common returns the last cut that the space is known to have had in common
-	// with a peer, the zero Cursor if there is none. Only what is durable counts.
+	// Common returns the last cut that the space seems to have had in common with a
+	// peer, the zero Cursor if there is none. Only what is durable counts.
 	Common(space string, peer merge.Origin) Cursor
 }
 
@@ -36,6 +36,10 @@ type Cuts interface {
 type Meeting struct {
 	Space  string
 	Cursor Cursor
+	// Sure says that both have said which changes they have. Otherwise they have
+	// as many, which may be others: the cut is good for resuming, where that shows,
+	// and says nothing of what is durable at the peer.
+	Sure bool
 }
 
 // cut returns the vector at c, nil if the node cannot tell.
@@ -168,10 +172,14 @@ func (l *Link) positionAfter(s *linkSpace) uint64 {
 }
 
 // meet notes that the peer has as many changes as the space, if it does. That
-// they are the same ones shows when the cursor is used.
-func (l *Link) meet(s *linkSpace, position uint64, r *Ready) {
-	if c := l.local.Summary(s.name).Cursor(); position == c.Position && position != 0 && c != s.common {
-		s.common = c
-		r.Meetings = append(r.Meetings, Meeting{s.name, c})
+// they are the same ones is sure, or shows when the cursor is used.
+func (l *Link) meet(s *linkSpace, position uint64, sure bool, r *Ready) {
+	c := l.local.Summary(s.name).Cursor()
+	if position != c.Position || position == 0 || c == s.agreed || c == s.common && !sure {
+		return
 	}
+	if s.common = c; sure {
+		s.agreed = c
+	}
+	r.Meetings = append(r.Meetings, Meeting{s.name, c, sure})
 }

@@ -218,7 +218,7 @@ func (l *Link) Step(f Frame) (r Ready) {
 		l.withSpace(f.Space, &r, func(s *linkSpace) {
 			s.ack(f.Heads)
 			s.hears(f.Position)
-			l.meet(s, f.Position, &r)
+			l.meet(s, f.Position, false, &r)
 		})
 	case *Nack:
 		r.Refused = append(r.Refused, *f)
@@ -381,7 +381,7 @@ func (l *Link) stepFrontier(f *Frontier, r *Ready) {
 			s.acked.Merge(l.local.Vector(s.name))
 			s.owed.changes = 0
 			s.withdraw()
-			l.meet(s, f.Changes, r)
+			l.meet(s, f.Changes, true, r)
 		}
 		if same && mine.Unread == 0 && f.Unread == 0 && mine.Cells != f.Cells && s.forks.same(mine) {
 			r.Diverged = append(r.Diverged, s.name)

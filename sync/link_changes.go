@@ -29,7 +29,7 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 		}
 		s.hears(f.Position)
 		if r.Position = f.Position; len(r.Offer) == 0 {
-			l.meet(s, f.Position, r)
+			l.meet(s, f.Position, false, r)
 		}
 	})
 }

@@ -183,11 +183,12 @@ func (l *Link) probeChain(s *linkSpace, c Chainer, r *Ready) {
 }
 
 // foundCommon ends a search for the last change of an own origin that both have.
-// If nothing was written after it under an origin that is given up, nothing is to
-// be mended; else the search stays, and nothing is sent until that is done.
+// If nothing was written after it under an origin that is given up, or others'
+// changes of that have come since, nothing is to be mended; else the search stays,
+// and nothing is sent until that is done.
 func (l *Link) foundCommon(s *linkSpace, r *Ready) {
 	p := s.probe
-	if p.origin != l.cfg.Origin && p.lo == l.local.Head(s.name, p.origin) {
+	if p.origin != l.cfg.Origin && (p.lo == l.local.Head(s.name, p.origin) || !l.mends(s.name, p.origin)) {
 		s.forks.check(p.origin)
 		s.probe = nil
 		return

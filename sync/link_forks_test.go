@@ -266,6 +266,37 @@ func TestSnapshotWaitsForOwnFork(t *testing.T) {
 	}
 }
 
+// TestOthersGoOnWithAFormerOrigin has changes of a former origin come while a link
+// looks whether its peer has what this node wrote under it: there is nothing left
+// to take back, and the link must not go on waiting for that.
+func TestOthersGoOnWithAFormerOrigin(t *testing.T) {
+	author := newReplica(t, 1, "s")
+	changes := chain(t, author, 2)
+	x := &chained{replica: newReplica(t, 3, "s")}
+	x.offer("s", changes[0])
+	mends := func(_ string, o merge.Origin) bool { return o == x.origin || x.Head("s", o) == 1 }
+	l := crdtsync.NewLink(crdtsync.LinkConfig{Origin: x.origin, Former: []merge.Origin{author.origin}, Mends: mends}, x)
+	hello := helloOf(9)
+	hello.Features = crdtsync.Features()
+	l.Step(hello)
+	known := crdtsync.Known{Dot: changes[1].Dot, Hash: changes[1].Hash()}
+	r := l.Step(&crdtsync.Subscribe{Space: "s", Vector: author.Vector("s"), Known: []crdtsync.Known{known}})
+	asks := find[*crdtsync.Ask](r.Send)
+	if len(asks) != 1 {
+		t.Fatalf("said %v, want a question", r.Send)
+	}
+	x.offer("s", changes[1])
+	known = crdtsync.Known{Dot: changes[0].Dot, Hash: changes[0].Hash()}
+	if r := l.Step(&crdtsync.Heads{Space: "s", N: asks[0].N, Known: []crdtsync.Known{known}}); len(r.Forks) != 0 {
+		t.Errorf("forks %+v, want none", r.Forks)
+	}
+	own := x.author("s", put(t, "own"))
+	l.Moved("s", []merge.Dot{own.Dot})
+	if f, err := l.Next(); f == nil || err != nil {
+		t.Errorf("Next = %v, %v; want the change that was made since", f, err)
+	}
+}
+
 // FuzzForkFrames has a peer say anything of forks. Nothing falls over, what is said
 // back is bounded, and only what two changes prove is believed.
 func FuzzForkFrames(f *testing.F) {

@@ -107,3 +107,39 @@ func TestLostRequestIsRepeated(t *testing.T) {
 		t.Errorf("ticks between the requests %v, want %v", pauses, want)
 	}
 }
+
+// gappy is a node where something else is missing each time it is asked.
+type gappy struct {
+	*replica
+	asked uint64
+}
+
+// Missing implements [crdtsync.Gapper].
+func (g *gappy) Missing(string, int) []merge.Dot {
+	g.asked++
+	return []merge.Dot{{Origin: flowing, Seq: 10 * g.asked}}
+}
+
+// TestNeedDoesNotStandForSubscribe: what waits shows only part of what is missing,
+// for example not what there was no room for. A link that went on asking for that
+// part alone would never ask for the rest.
+func TestNeedDoesNotStandForSubscribe(t *testing.T) {
+	local := &gappy{replica: newReplica(t, 1, "s")}
+	l := crdtsync.NewLink(crdtsync.LinkConfig{Origin: local.origin}, local)
+	hello := helloOf(2)
+	hello.Features = crdtsync.Features()
+	l.Step(hello)
+	l.Step(&crdtsync.Welcome{Version: crdtsync.Version})
+	l.Step(&crdtsync.Subscribed{Space: "s"})
+	needs, questions := 0, 0
+	for range 20 {
+		l.Step(&crdtsync.Frontier{Space: "s", Changes: 1 << 40, Applied: crdtsync.Fingerprint{1}})
+		r := l.Tick()
+		needs += len(find[*crdtsync.Need](r.Send))
+		questions += len(find[*crdtsync.Subscribe](r.Send))
+		l.Step(&crdtsync.Subscribed{Space: "s"})
+	}
+	if needs != 1 || questions < 2 {
+		t.Errorf("%d NEED and %d SUBSCRIBE in 20 ticks, want one NEED and then to ask for everything", needs, questions)
+	}
+}

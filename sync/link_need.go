@@ -37,13 +37,14 @@ func (l *Link) gaps(s *linkSpace) (gaps []Range) {
 }
 
 // need asks for what is known to be missing, once. It reports false if that is
-// nothing, or was asked for in vain: then a Subscribe has to find out.
+// nothing, or if something is still missing after it asked: what waits shows only
+// part of that, and a Subscribe has to find out the rest.
 func (l *Link) need(s *linkSpace, r *Ready) bool {
 	gaps := l.gaps(s)
-	if len(gaps) == 0 || slices.Equal(gaps, s.asked) || !l.Both(FeatureNeed) {
+	again := s.needed
+	if s.needed = len(gaps) > 0; again || !s.needed || !l.Both(FeatureNeed) {
 		return false
 	}
-	s.asked = gaps
 	r.Send = append(r.Send, &Need{s.name, gaps})
 	return true
 }

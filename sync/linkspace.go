@@ -27,6 +27,7 @@ type linkSpace struct {
 	repeat    bool      // and to be said again: who asks may not have heard it
 	tree      tree
 	common    Cursor               // last reported as a Meeting
+	agreed    Cursor               // and as one that is sure
 	active    bool                 // changes came since the last tick
 	backoff   int                  // ticks between two requests that bring nothing
 	waited    int                  // ticks since the last request
@@ -43,7 +44,7 @@ type linkSpace struct {
 
 	revoked     bool        // the peer does not let us have it
 	probe       *probe      // for the last common change of an own origin, may be nil
-	asked       []Range     // last asked for one by one
+	needed      bool        // the peer was asked for single changes since something is missing
 	wanted      []Range     // the peer has asked for one by one
 	sent, limit volume      // since the last Subscribed to the peer, and what it takes
 	outgoing    *outgoing   // in fragments, nil for none
@@ -147,7 +148,7 @@ func (s *linkSpace) stalled(local Local) bool {
 
 // settled notes that there is nothing to ask for.
 func (s *linkSpace) settled() {
-	s.backoff, s.waited, s.asked = 1, 0, nil
+	s.backoff, s.waited, s.needed = 1, 0, false
 	clear(s.offered)
 	clear(s.unmet)
 }

@@ -18,6 +18,9 @@ type Member struct {
 	// Turns counts how often people have retired the member and taken it back,
 	// in turn; the larger number is the newer decision.
 	Turns uint64
+	// Last is the last cut that it and the node seemed to have in common: they had
+	// as many changes. It is no account of what the member has.
+	Last Cursor
 	// Common is the last cut that it and the node had in common, and Beyond what
 	// else it has durably. Without a cut, Beyond is all. Nil is nothing.
 	Common Cursor

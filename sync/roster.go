@@ -62,10 +62,19 @@ func (r *Roster) Common(o merge.Origin) (c Cursor) {
 	return c
 }
 
-// Met notes a cut that a member has in common with this node.
-func (r *Roster) Met(o merge.Origin, c Cursor) {
+// Last returns the last cut that seemed to be in common with a member, the zero
+// Cursor if there is none.
+func (r *Roster) Last(o merge.Origin) (c Cursor) {
+	if e := r.members[o]; e != nil {
+		c = e.Last
+	}
+	return c
+}
+
+// Met notes a cut that a member has, or seems to have, in common with this node.
+func (r *Roster) Met(o merge.Origin, c Cursor, sure bool) {
 	e := r.of(o)
-	if e.Common != c {
+	if e.Last = c; sure && e.Common != c {
 		e.Common, e.Beyond = c, &merge.VersionVector{}
 		r.touch(e, merge.Origin{})
 	}

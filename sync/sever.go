@@ -174,6 +174,10 @@ func (st *Stage) severed(o merge.Origin) uint64 {
 // forked there, 0 if it is not.
 func (s *Space) Severed(o merge.Origin) uint64 { return s.cuts[o] }
 
+// AllSevered returns where origins were ended because they have forked, in a map
+// of the caller's own.
+func (s *Space) AllSevered() map[merge.Origin]uint64 { return maps.Clone(s.cuts) }
+
 func (s *Space) severed(o merge.Origin) uint64 { return s.cuts[o] }
 
 // refuseSevered refuses a change of an origin that has forked before it.

@@ -10,7 +10,12 @@ import (
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 )
 
-const memberVersion = 1
+// Versions of what is kept of a member. The first took every cut that seemed to be
+// in common for one that was: of it only that is kept.
+const (
+	memberVersion      = 2
+	memberVersionGuess = 1
+)
 
 // SetMember writes what is known of a member.
 func SetMember(tx store.Tx, space string, m *crdtsync.Member) error {
@@ -23,6 +28,7 @@ func SetMember(tx store.Tx, space string, m *crdtsync.Member) error {
 		b = binary.AppendUvarint(b, n)
 	}
 	b = binary.BigEndian.AppendUint64(b, m.Common.Print)
+	b = binary.BigEndian.AppendUint64(binary.AppendUvarint(b, m.Last.Position), m.Last.Print)
 	b = varint.AppendString(b, m.Name)
 	beyond := m.Beyond
 	if beyond == nil {
@@ -50,6 +56,12 @@ func Members(r store.Reader, space string) (members []*crdtsync.Member, err erro
 	return members, nil
 }
 
+func readCursor(r *varint.Reader) (c crdtsync.Cursor) {
+	c.Position = r.Uvarint()
+	c.Print = readPrint(r)
+	return c
+}
+
 func readMember(rec store.Record) (*crdtsync.Member, error) {
 	m := &crdtsync.Member{}
 	if len(rec.Key) != len(m.Origin) {
@@ -57,7 +69,8 @@ func readMember(rec store.Record) (*crdtsync.Member, error) {
 	}
 	copy(m.Origin[:], rec.Key)
 	r := varint.NewReader("member", rec.Value)
-	if r.Byte() != memberVersion {
+	version := r.Byte()
+	if version != memberVersion && version != memberVersionGuess {
 		r.Fail("unknown version")
 	}
 	hub := r.Byte()
@@ -65,8 +78,12 @@ func readMember(rec store.Record) (*crdtsync.Member, error) {
 		r.Fail("neither a hub nor none")
 	}
 	m.Turns, m.Seen = r.Uvarint(), r.Uvarint()
-	m.Common.Position = r.Uvarint()
-	m.Common.Print = readPrint(r)
+	m.Common = readCursor(r)
+	if m.Last = m.Common; version == memberVersionGuess {
+		m.Common = crdtsync.Cursor{}
+	} else {
+		m.Last = readCursor(r)
+	}
 	m.Name = string(r.Bytes())
 	m.Beyond = merge.ReadVector(r)
 	return m, r.Done()

@@ -313,3 +313,33 @@ func TestSaveReportsEveryWriteError(t *testing.T) {
 		}
 	}
 }
+
+// TestMembersOfTheFirstVersion: a cut was kept then that only seemed to be in
+// common. It is good for resuming, and says nothing of what the member has.
+func TestMembersOfTheFirstVersion(t *testing.T) {
+	s, err := memstore.Open(&memstore.Disk{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := merge.Origin{7}
+	v1 := append([]byte{1, 1, 2, 100, 5}, 0, 0, 0, 0, 0, 0, 0, 9) // hub, turns, seen, position, print
+	v1 = append(v1, 1, 'p', 0)                                    // name, nothing beyond
+	update(t, s, func(tx store.Tx) error { return tx.Put(name, store.Acks, o[:], v1) })
+	check := func(want crdtsync.Cursor) *crdtsync.Member {
+		t.Helper()
+		var members []*crdtsync.Member
+		view(t, s, func(r store.Reader) (err error) {
+			members, err = spacestore.Members(r, name)
+			return err
+		})
+		m := members[0]
+		if len(members) != 1 || m.Last != (crdtsync.Cursor{Position: 5, Print: 9}) || m.Common != want || m.Name != "p" || !m.Hub || m.Turns != 2 || m.Seen != 100 {
+			t.Fatalf("members %+v, want one with the common cut %v", m, want)
+		}
+		return m
+	}
+	m := check(crdtsync.Cursor{})
+	m.Common = crdtsync.Cursor{Position: 4, Print: 8}
+	update(t, s, func(tx store.Tx) error { return spacestore.SetMember(tx, name, m) })
+	check(m.Common)
+}

@@ -201,6 +201,7 @@ func (b *batch) publish() {
 	}
 	b.publishMeetings()
 	b.publishHolds()
+	b.proveTaken()
 	b.tellLinks()
 }
 
@@ -396,7 +397,7 @@ func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) {
 		r = &offerResult{heads: make(map[merge.Origin]uint64)}
 		o.results[s.name] = r
 	}
-	err := s.tookBack(c)
+	err := spacestore.TookBack(s.given, c)
 	if err == nil {
 		err = b.stageOf(s).Offer(c)
 	}
@@ -425,7 +426,7 @@ func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) {
 func (o *offer) refuse(b *batch, s *Space, c *crdtsync.Change, e *crdtsync.RefusedError) {
 	head := b.stageOf(s).Head(c.Dot.Origin).Seq
 	switch {
-	case e.Kind != crdtsync.ErrForked || !o.node.identity().has(c.Dot.Origin):
+	case e.Kind != crdtsync.ErrForked || !o.node.identity().Has(c.Dot.Origin):
 		if split, ok := b.splitByRefusal(s, c); ok {
 			o.node.foundSplit(split)
 		}

@@ -36,5 +36,5 @@ func (l locals) Common(space string, peer merge.Origin) crdtsync.Cursor {
 	}
 	s.members.mu.Lock()
 	defer s.members.mu.Unlock()
-	return s.members.roster.Common(peer)
+	return s.members.roster.Last(peer)
 }

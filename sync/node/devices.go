@@ -49,7 +49,7 @@ func (n *Node) Devices() []Device {
 				byOrigin[m.Origin] = d
 			}
 			d.add(m, n)
-			d.Spaces = append(d.Spaces, DeviceSpace{s.name, missing(own, m.Vector(cut))})
+			d.Spaces = append(d.Spaces, DeviceSpace{s.name, crdtsync.Beyond(own, m.Vector(cut))})
 		}
 	}
 	for _, l := range n.allLinks() {
@@ -73,14 +73,6 @@ func (d *Device) add(m *crdtsync.Member, n *Node) {
 	}
 	d.Retired = d.Retired || m.Retired()
 	d.Lapsed = n.now() > m.Seen+n.lease()
-}
-
-// missing counts what own has and theirs has not.
-func missing(own, theirs *merge.VersionVector) (n uint64) {
-	for d := range own.Heads() {
-		n += d.Seq - min(d.Seq, theirs.Get(d.Origin))
-	}
-	return n
 }
 
 // Errors of Retire and Return.
@@ -133,29 +125,19 @@ const quiet = 24 * time.Hour
 
 // addStability says how much of the space is stable, and for whom the rest waits.
 func (s *Space) addStability(st *Status) {
-	now, own, cut := s.node.now(), s.Vector(), s.cuts()
+	own, census := s.Vector(), s.census()
 	if own.Len() == 0 {
 		return
 	}
 	sp := Stability{Space: s.name, Blockers: []Blocker{}}
-	var vectors []*merge.VersionVector
-	for _, m := range s.members.list() {
-		if !m.Counts(now, s.node.lease()) {
-			continue
-		}
-		v := m.Vector(cut)
-		vectors = append(vectors, v)
-		lacks := missing(own, v)
-		if lacks == 0 {
-			continue
-		}
-		b := Blocker{m.Origin, m.Name, lacks, time.Unix(int64(m.Seen), 0).UTC()}
+	for _, m := range census.Blockers(own) {
+		b := Blocker{m.Origin, m.Name, m.Missing, time.Unix(int64(m.Seen), 0).UTC()}
 		sp.Blockers = append(sp.Blockers, b)
-		if now >= m.Seen+uint64(quiet/time.Second) {
+		if census.Now >= m.Seen+uint64(quiet/time.Second) {
 			st.Problems = append(st.Problems, b.problem(s.name))
 		}
 	}
-	for d := range crdtsync.Stable(own, vectors...).Heads() {
+	for d := range census.Frontier(own).Heads() {
 		sp.Stable += d.Seq
 	}
 	st.Stability = append(st.Stability, sp)

@@ -81,6 +81,40 @@ func (n *Node) foundSplit(split crdtsync.Split) {
 	}
 }
 
+// proveTaken looks whether what was applied proves a fork of an own origin, on a
+// branch of which others of this node's changes depend.
+func (b *batch) proveTaken() {
+	for _, s := range b.order {
+		for _, c := range b.persists[s].Log {
+			if given, ok := s.given[c.Dot.Origin]; ok && given.Taken.Dot == c.Dot {
+				b.node.proveTaken(s, given)
+			}
+		}
+	}
+}
+
+func (n *Node) proveTaken(s *Space, given spacestore.Given) {
+	err := n.store.View(n.ctx, func(r store.Reader) error {
+		split, ok, err := spacestore.ProveTaken(r, s.name, given)
+		if ok && s.severs(&split) {
+			n.foundSplit(split)
+		}
+		return err
+	})
+	if err != nil && n.ctx.Err() == nil {
+		n.log.Warn("a fork cannot be proved", "code", "store_error", "space", s.name, "err", err)
+	}
+}
+
+// proveAllTaken does so when the node was opened: it may have ended in between.
+func (n *Node) proveAllTaken() {
+	for _, s := range n.allSpaces() {
+		for _, given := range s.given {
+			n.proveTaken(s, given)
+		}
+	}
+}
+
 // splitByRefusal returns what the refusal of a change proves together with the
 // change that is in the log.
 func (b *batch) splitByRefusal(s *Space, c *crdtsync.Change) (split crdtsync.Split, ok bool) {
@@ -100,79 +134,13 @@ func (s *Space) severs(split *crdtsync.Split) bool {
 	return at == 0 || at > split.Dot.Seq
 }
 
-// sever keeps what proves the fork and ends the origin there.
-func (m *mending) sever(tx store.Tx, st *crdtsync.Stage) error {
-	if m.fork.split == nil {
-		return nil
-	}
-	st.Sever(m.fork.split.Dot)
-	return spacestore.SetSplit(tx, *m.fork.split)
-}
-
-// setApart writes again what is known of the branches that were not applied: the
-// changes that prove the fork, and what follows them in quarantine.
-func (m *mending) setApart(tx store.Tx) error {
-	if m.fork.split == nil {
-		return nil
-	}
-	for _, raw := range m.fork.split.Changes {
-		branch, err := m.branch(raw)
-		if err != nil {
-			return err
-		}
-		done, err := spacestore.SetApart(tx, m.space.core, m.stage, m.node.cfg.Kinds, branch)
-		if err != nil {
-			return err
-		}
-		for _, c := range branch[:done] {
-			if h, ok := m.space.held[c.Dot]; ok && string(h.Raw) == string(c.Bytes()) {
-				m.unkept = append(m.unkept, c.Dot)
-				if err := spacestore.Unhold(tx, m.space.name, c.Dot); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// branch returns the change and those in quarantine that follow it.
-func (m *mending) branch(raw []byte) ([]*crdtsync.Change, error) {
-	c, err := crdtsync.DecodeChange(slices.Clone(raw))
-	if err != nil {
-		return nil, err
-	}
-	branch := []*crdtsync.Change{c}
-	for {
-		h, ok := m.space.held[merge.Dot{Origin: c.Dot.Origin, Seq: c.Dot.Seq + 1}]
-		if !ok {
-			return branch, nil
-		}
-		next, err := crdtsync.DecodeChange(slices.Clone(h.Raw))
-		if err != nil || next.Prev != c.Hash() {
-			return branch, nil
-		}
-		branch, c = append(branch, next), next
-	}
-}
-
 // concerns reports whether the origin that forked is or was the node's own.
-func (m *mending) concerns() bool { return m.is.has(m.fork.Origin) }
-
-// reach makes an own fork begin where the log does, if it lies deeper: what is
-// taken out of a log was acknowledged by all that are waited for.
-func (m *mending) reach() {
-	floor := m.space.core.Floor(m.fork.Origin)
-	if m.fork.split == nil && m.fork.Common < floor {
-		m.fork.Unsure = max(m.fork.Unsure, floor)
-		m.fork.Common, m.deeper = floor, m.fork.Common+1
-	}
-}
+func (m *mending) concerns() bool { return m.is.Has(m.fork.Origin) }
 
 // doubts says, for the status, what could not be found out.
 func (m *mending) doubts() (s string) {
-	if m.deeper > 0 {
-		s = fmt.Sprintf("; of its changes %d to %d, which are no longer in its log, the peer may have others: they stay as they are", m.deeper, m.fork.Common)
+	if m.Deeper > 0 {
+		s = fmt.Sprintf("; of its changes %d to %d, which are no longer in its log, the peer may have others: they stay as they are", m.Deeper, m.fork.Common)
 	}
 	if m.fork.Unsure > m.fork.Common {
 		s += fmt.Sprintf("; nobody can tell any more whether the peer has its changes %d to %d already: what they counted may count twice", m.fork.Common+1, m.fork.Unsure)

@@ -49,26 +49,10 @@ func (n *Node) waitFor(c <-chan time.Time) bool {
 	}
 }
 
-// horizon returns the stability frontier of the space, nil while no member is
-// waited for: nobody else may have what it holds then, and its log stays. An own
-// origin of which somebody has more than this node is left out: what they have
-// under its numbers is not what is here.
+// horizon returns how much of the log nobody who is waited for needs, nil for
+// nothing.
 func (s *Space) horizon() *merge.VersionVector {
-	now, cut, waited := s.node.now(), s.cuts(), false
-	own := merge.Dot{Origin: s.node.Origin(), Seq: s.Vector().Get(s.node.Origin())}
-	outdated := false
-	for _, m := range s.members.list() {
-		waited = waited || m.Counts(now, s.node.lease())
-		outdated = outdated || m.Vector(cut).Get(own.Origin) > own.Seq
-	}
-	if !waited {
-		return nil
-	}
-	dots := s.Frontier().Sorted()
-	if outdated {
-		dots = slices.DeleteFunc(dots, func(d merge.Dot) bool { return d.Origin == own.Origin })
-	}
-	return merge.VectorOf(dots...)
+	return s.census().Horizon(s.Vector(), s.node.Origin())
 }
 
 // truncateTo truncates the log of the space, unless a peer has meanwhile shown that

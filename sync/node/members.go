@@ -49,7 +49,14 @@ func (ms *members) change(o merge.Origin, fn func(*crdtsync.Roster)) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	fn(ms.roster)
-	ms.dirty[o] = struct{}{}
+	ms.changed(o)
+}
+
+// changed notes of whom there is news. The caller holds ms.mu.
+func (ms *members) changed(origins ...merge.Origin) {
+	for _, o := range origins {
+		ms.dirty[o] = struct{}{}
+	}
 	close(ms.moved)
 	ms.moved = make(chan struct{})
 }
@@ -58,16 +65,9 @@ func (ms *members) change(o merge.Origin, fn func(*crdtsync.Roster)) {
 func (ms *members) renew(self merge.Origin, cutsGone bool) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	known := ms.roster.Members()
-	for _, m := range known {
-		if cutsGone {
-			m.Common, m.Beyond = crdtsync.Cursor{}, &merge.VersionVector{}
-			ms.dirty[m.Origin] = struct{}{}
-		}
-	}
-	ms.roster = crdtsync.NewRoster(self, known...)
-	close(ms.moved)
-	ms.moved = make(chan struct{})
+	now, changed := ms.roster.Renewed(self, cutsGone)
+	ms.roster = now
+	ms.changed(changed...)
 }
 
 // loadMembers reads what the store knows of a space's members.
@@ -97,29 +97,37 @@ func (l *peerLink) memberNews(f crdtsync.Frame, meetings []crdtsync.Meeting) {
 		return
 	}
 	for _, m := range meetings {
-		l.node.withMember(m.Space, hello.Origin, func(r *crdtsync.Roster) { r.Met(hello.Origin, m.Cursor) })
+		l.node.withMember(m.Space, hello.Origin, func(r *crdtsync.Roster) { r.Met(hello.Origin, m.Cursor, m.Sure) })
 	}
 	switch f := f.(type) {
 	case *crdtsync.Ack:
-		if len(meetings) == 0 {
-			l.node.withMember(f.Space, hello.Origin, func(r *crdtsync.Roster) { r.Has(hello.Origin, f.Heads) })
-		}
+		l.learn(f.Space, hello.Origin, f)
 	case *crdtsync.Subscribe:
-		l.node.withMember(f.Space, hello.Origin, func(r *crdtsync.Roster) { r.Has(hello.Origin, f.Vector.Sorted()) })
+		l.learn(f.Space, hello.Origin, f)
 	case *crdtsync.Members:
-		l.learn(hello.Origin, f)
+		if l.shares(f.Space) {
+			l.learn(f.Space, hello.Origin, f)
+		}
 	}
 }
 
-// learn notes what the peer tells of others.
-func (l *peerLink) learn(from merge.Origin, f *crdtsync.Members) {
-	s := l.node.lookup(f.Space)
-	if s == nil || !l.shares(f.Space) {
+// learn notes what a frame says of members of a space.
+func (l *peerLink) learn(space string, from merge.Origin, f crdtsync.Frame) {
+	s := l.node.lookup(space)
+	if s == nil || from == l.node.Origin() {
 		return
 	}
-	for _, m := range f.Members {
-		at := s.cut(m.Common)
-		l.node.withMember(f.Space, m.Origin, func(r *crdtsync.Roster) { r.Learn(from, m, at) })
+	cut := s.cuts()
+	if f, ok := f.(*crdtsync.Members); ok {
+		for _, m := range f.Members {
+			cut(m.Common) // now: nothing is read under the lock
+		}
+	}
+	s.members.mu.Lock()
+	defer s.members.mu.Unlock()
+	if of := s.members.roster.Note(from, f, cut); len(of) > 0 {
+		s.members.changed(of...)
+		l.node.membersMoved.Store(true)
 	}
 }
 
@@ -211,12 +219,7 @@ func (l *peerLink) membersFrames(s *Space, to merge.Origin) []crdtsync.Frame {
 		l.told = make(map[string]uint64)
 	}
 	l.told[s.name] = upTo
-	for _, m := range list {
-		if m.Common != common {
-			m.Common, m.Beyond = crdtsync.Cursor{}, m.Vector(s.cut)
-		}
-	}
-	return crdtsync.SplitMembers(s.name, list)
+	return crdtsync.TellMembers(s.name, list, common, s.cuts())
 }
 
 func (n *Node) allSpaces() []*Space {
@@ -325,7 +328,7 @@ func (b *batch) saveMeetings() error {
 			continue
 		}
 		one := m.space.members.one(m.peer)
-		one.Common, one.Beyond = p.Summary.Cursor(), nil
+		one.Last = p.Summary.Cursor()
 		if err := spacestore.SetMember(b.tx, m.space.name, one); err != nil {
 			return err
 		}
@@ -339,7 +342,7 @@ func (b *batch) saveMeetings() error {
 func (b *batch) publishMeetings() {
 	for _, m := range b.meetings {
 		c := b.persists[m.space].Summary.Cursor()
-		m.space.members.change(m.peer, func(r *crdtsync.Roster) { r.Met(m.peer, c) })
+		m.space.members.change(m.peer, func(r *crdtsync.Roster) { r.Met(m.peer, c, false) })
 		m.space.members.kept(m.peer)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -307,4 +308,111 @@ func TestFormerOriginsAreTold(t *testing.T) {
 			t.Errorf("hello %+v, want features, a clock and a nonce", h)
 		}
 	})
+}
+
+// meetFork connects a puppet that knows all features and says that it has known
+// of the node's origin.
+func meetFork(t *testing.T, n *node.Node, known crdtsync.Known) *puppet {
+	t.Helper()
+	p := attach(t, n)
+	h := hello(merge.Origin{9})
+	h.Features = crdtsync.Features()
+	p.send(h)
+	hear[*crdtsync.Subscribe](p)
+	p.send(&crdtsync.Subscribe{Space: "s", Vector: &merge.VersionVector{}, Known: []crdtsync.Known{known}})
+	return p
+}
+
+// updateAtOnce makes many changes in one commit.
+func updateAtOnce(t *testing.T, n *node.Node, m *meddler, changes int) {
+	t.Helper()
+	busy := make(chan struct{})
+	m.set(hooks{commit: func() error { <-busy; return nil }})
+	var wg sync.WaitGroup
+	for i := range changes {
+		wg.Go(func() { mustUpdate(t, n.Space("s"), add(i)) })
+	}
+	synctest.Wait()
+	m.set(hooks{})
+	close(busy)
+	wg.Wait()
+}
+
+// TestTakenBackIsForgotten lets a node take back what its links were about to
+// send: so many changes at once that they are sent without a look into the log.
+func TestTakenBackIsForgotten(t *testing.T) {
+	const branch = 40
+	synctest.Test(t, func(t *testing.T) {
+		m := meddle(on(t, new(memstore.Disk)))
+		n := openConfig(t, node.Config{Store: m})
+		before := n.Origin()
+		updateAtOnce(t, n, m, 1+branch)
+		other := forge(t, merge.Dot{Origin: before, Seq: 1}, 0, crdtsync.Hash{}, nil, adding(t, 2))
+		p := meetFork(t, n, crdtsync.Known{Dot: other.Dot, Hash: other.Hash()})
+		hear[*crdtsync.Goaway](p)
+		synctest.Wait()
+
+		third := attach(t, n)
+		third.send(hello(merge.Origin{8}))
+		hear[*crdtsync.Subscribe](third)
+		third.send(&crdtsync.Subscribe{Space: "s", Vector: merge.VectorOf(other.Dot)})
+		sent := func() (dots []merge.Dot) {
+			for _, raw := range hear[*crdtsync.Changes](third).Changes {
+				h, err := crdtsync.ReadHeader(raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				dots = append(dots, h.Dot)
+			}
+			return dots
+		}
+		if got := sent(); len(got) != 1+branch || got[0].Origin == before {
+			t.Errorf("sent %v, want what was issued again", got)
+		}
+		mustUpdate(t, n.Space("s"), add(3))
+		if got, want := sent(), []merge.Dot{{Origin: n.Origin(), Seq: 1}}; !slices.Equal(got, want) {
+			t.Errorf("sent %v, want %v", got, want)
+		}
+	})
+}
+
+// TestWritesOnTopOfAFork forks in two spaces, of which the peers know one each.
+// Between the two the node writes in the second space under the origin that the
+// first brought, on top of changes that it will take back and whose dots will then
+// name nothing.
+func TestWritesOnTopOfAFork(t *testing.T) {
+	for _, crash := range []bool{false, true} {
+		t.Run(fmt.Sprint("crash=", crash), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				disk := new(memstore.Disk)
+				a, first, second := openOn(t, disk), open(t), open(t)
+				mustUpdate(t, a.Space("s"), add(1))
+				mustUpdate(t, a.Space("t"), add(1))
+				backup := disk.Clone()
+				mustUpdate(t, a.Space("s"), add(2))
+				mustUpdate(t, a.Space("t"), add(2))
+				mustImport(t, first, export(t, a.Space("s"), node.Cut{}))
+				mustImport(t, second, export(t, a.Space("t"), node.Cut{}))
+				a.Close()
+				restored := openOn(t, backup)
+				for _, e := range []int{3, 4, 5} {
+					mustUpdate(t, restored.Space("s"), add(e))
+					mustUpdate(t, restored.Space("t"), add(e))
+				}
+				keep(t, restored, first)
+				time.Sleep(10 * time.Second)
+				mustUpdate(t, restored.Space("t"), add(6))
+				if crash {
+					restored.Close()
+					restored = openOn(t, backup)
+				}
+				keep(t, restored, second)
+				time.Sleep(60 * time.Second)
+				checkEqual(t, "t", restored, second)
+				if got := idsOf(t, second.Space("t")); !slices.Equal(got, []int{1, 2, 3, 4, 5, 6}) {
+					t.Errorf("ids = %v, want all", got)
+				}
+			})
+		})
+	}
 }

@@ -250,6 +250,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.proveAllTaken()
 	n.wg.Go(n.commitLoop)
 	n.wg.Go(n.auditLoop)
 	if n.cfg.TruncateEvery > 0 {
@@ -265,10 +266,10 @@ func (n *Node) loadOrigin(ctx context.Context) error {
 	known, is := false, &identity{}
 	n.who.Store(is)
 	err := n.store.View(ctx, func(r store.Reader) (err error) {
-		if is.origin, known, err = spacestore.Origin(r); err != nil {
+		if is.Origin, known, err = spacestore.Origin(r); err != nil {
 			return err
 		}
-		if is.former, err = spacestore.Former(r); err != nil {
+		if is.Former, err = spacestore.Former(r); err != nil {
 			return err
 		}
 		last, err = spacestore.Place(r)
@@ -282,14 +283,14 @@ func (n *Node) loadOrigin(ctx context.Context) error {
 	if known && place == last && !n.cfg.Copied {
 		return nil
 	}
-	if before := is.origin; !known || elsewhere || n.cfg.Copied {
-		if is.origin = n.cfg.NewOrigin(); elsewhere {
+	if before := is.Origin; !known || elsewhere || n.cfg.Copied {
+		if is.Origin = n.cfg.NewOrigin(); elsewhere {
 			n.log.Warn("the store is a copy, or a backup that was restored: it goes on under a new origin",
-				"code", "new_origin", "origin", is.origin, "before", before)
+				"code", "new_origin", "origin", is.Origin, "before", before)
 		}
 	}
 	return n.store.Update(ctx, func(tx store.Tx) error {
-		return errors.Join(spacestore.SetOrigin(tx, is.origin), spacestore.SetPlace(tx, place))
+		return errors.Join(spacestore.SetOrigin(tx, is.Origin), spacestore.SetPlace(tx, place))
 	})
 }
 
@@ -333,7 +334,7 @@ func (n *Node) loadSpaces(ctx context.Context) error {
 
 // Origin returns the identity under which the node writes. It changes when a peer
 // shows that the node was restored from a backup or copied; see [Node.Status].
-func (n *Node) Origin() merge.Origin { return n.identity().origin }
+func (n *Node) Origin() merge.Origin { return n.identity().Origin }
 
 func (n *Node) identity() *identity { return n.who.Load() }
 

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,59 +11,24 @@ import (
 
 // A Tier says how safe a change is. Each is known from acknowledgements, which a
 // node sends when a change is durable there, and survives restarts.
-type Tier uint8
+type Tier = crdtsync.Tier
 
 // The tiers, in the order in which they are usually reached.
 const (
-	Local      Tier = iota // durable at this node: what Update waits for
-	Hub                    // durable at this node and at one that is a hub
-	Replicated             // durable at as many other nodes as Config.Copies says
-	Stable                 // durable at every member that is waited for
+	Local      = crdtsync.TierLocal      // durable at this node: what Update waits for
+	Hub        = crdtsync.TierHub        // durable at this node and at one that is a hub
+	Replicated = crdtsync.TierReplicated // durable at as many other nodes as Config.Copies says
+	Stable     = crdtsync.TierStable     // durable at every member that is waited for
 )
 
-var tierNames = [...]string{"local", "hub", "replicated", "stable"}
-
-// String returns the name of the tier, as ParseTier reads it.
-func (t Tier) String() string {
-	if int(t) < len(tierNames) {
-		return tierNames[t]
-	}
-	return fmt.Sprintf("tier %d", t)
-}
-
 // ErrTier: a text that names no tier.
-var ErrTier = errors.New("node: no such tier; use local, hub, replicated or stable")
+var ErrTier = crdtsync.ErrTier
 
 // ParseTier returns the tier of that name.
-func ParseTier(name string) (Tier, error) {
-	for t, n := range tierNames {
-		if n == name {
-			return Tier(t), nil
-		}
-	}
-	return 0, fmt.Errorf("%w: %q", ErrTier, name)
-}
+func ParseTier(name string) (Tier, error) { return crdtsync.ParseTier(name) }
 
 // Reach says how far changes have come.
-type Reach struct {
-	Local  bool `json:"local"`
-	Copies int  `json:"copies"` // other nodes at which they are durable
-	Hub    bool `json:"hub"`    // one of which is a hub
-	Stable bool `json:"stable"` // and every member that is waited for is among them
-}
-
-// has reports whether the reach is at least the tier.
-func (r Reach) has(t Tier, copies int) bool {
-	switch t {
-	case Hub:
-		return r.Local && r.Hub
-	case Replicated:
-		return r.Local && r.Copies >= copies
-	case Stable:
-		return r.Local && r.Stable
-	}
-	return r.Local
-}
+type Reach = crdtsync.Reach
 
 // Reach returns how far all changes that v contains have come. A member whose
 // lease has ended, or that is retired, is not waited for.
@@ -76,22 +40,14 @@ func (s *Space) Reach(v *merge.VersionVector) Reach {
 // reach also returns a channel that is closed when the answer may change.
 func (s *Space) reach(v *merge.VersionVector) (r Reach, moved <-chan struct{}) {
 	s.members.mu.Lock()
-	list := s.members.roster.Members()
 	moved = s.members.moved
 	s.members.mu.Unlock()
-	r = Reach{Local: s.covers(v), Stable: true}
-	cut := s.cuts()
-	for _, m := range list {
-		switch has := m.Vector(cut).Covers(v); {
-		case has && !m.Retired():
-			r.Copies++
-			r.Hub = r.Hub || m.Hub
-		case m.Counts(s.node.now(), s.node.lease()):
-			r.Stable = false
-		}
-	}
-	r.Stable = r.Stable && r.Local
-	return r, moved
+	return s.census().Reach(v, s.covers(v)), moved
+}
+
+// census looks at the members of the space.
+func (s *Space) census() *crdtsync.Census {
+	return &crdtsync.Census{Members: s.members.list(), Now: s.node.now(), Lease: s.node.lease(), Cut: s.cuts()}
 }
 
 func (s *Space) covers(v *merge.VersionVector) bool {
@@ -132,12 +88,12 @@ func (s *Space) WaitFor(ctx context.Context, v *merge.VersionVector, t Tier) err
 	if s.bad != nil {
 		return s.bad
 	}
-	if int(t) >= len(tierNames) {
+	if !t.Known() {
 		return fmt.Errorf("%w: %v", ErrTier, t)
 	}
 	for {
 		r, moved := s.reach(v)
-		if r.has(t, s.node.cfg.Copies) {
+		if r.Has(t, s.node.cfg.Copies) {
 			return nil
 		}
 		select {
@@ -153,13 +109,4 @@ func (s *Space) WaitFor(ctx context.Context, v *merge.VersionVector, t Tier) err
 // Frontier returns the stability frontier: what is durable at this node and at
 // every member that is waited for. Nothing that it contains will ever be asked
 // for by one of them.
-func (s *Space) Frontier() *merge.VersionVector {
-	now, cut := s.node.now(), s.cuts()
-	var vectors []*merge.VersionVector
-	for _, m := range s.members.list() {
-		if m.Counts(now, s.node.lease()) {
-			vectors = append(vectors, m.Vector(cut))
-		}
-	}
-	return crdtsync.Stable(s.Vector(), vectors...)
-}
+func (s *Space) Frontier() *merge.VersionVector { return s.census().Frontier(s.Vector()) }

@@ -14,7 +14,9 @@ import (
 // local transaction, or both.
 type batch struct {
 	node   *node
-	from   *node // who offered
+	from   *node        // who offered
+	origin merge.Origin // of it, as it said
+	met    []int        // spaces in which it has a new cut in common
 	offers []crdtsync.Offered
 	// position is that at which the space of the offers meets from.
 	position uint64
@@ -174,7 +176,11 @@ func (b *batch) stageOffers() error {
 
 func (b *batch) offer(space int, c *crdtsync.Change) error {
 	w := b.node.world
-	err := b.stageOf(space).Offer(c)
+	st := b.stageOf(space)
+	err := spacestore.TookBack(b.node.given[space], c)
+	if err == nil {
+		err = st.Offer(c)
+	}
 	b.offered[space][c.Dot.Origin] = true
 	if err != nil && b.force(space, c, err) {
 		return nil
@@ -192,7 +198,7 @@ func (b *batch) offer(space int, c *crdtsync.Change) error {
 		w.coverage[SeenFuture]++
 		b.refused[space] = append(b.refused[space], err)
 	case errors.Is(err, crdtsync.ErrForked) && w.knobs.Rollback > 0:
-		w.notice(b.node, "a change that is not what its dot says")
+		b.splitBy(space, c)
 		b.refused[space] = append(b.refused[space], err)
 	default:
 		return err
@@ -223,6 +229,7 @@ func (w *world) reason(err error) string {
 // publish shows what is durable to the simulator, the client and the peers.
 func (b *batch) publish(crash CrashPoint) {
 	n := b.node
+	b.showMeetings()
 	for i, st := range b.stages {
 		if st != nil {
 			st.Commit()
@@ -230,6 +237,7 @@ func (b *batch) publish(crash CrashPoint) {
 			n.judged[i] = false
 			b.reload(i)
 			n.committed(i, b)
+			n.proveTaken(i, b.persists[i].Log)
 		}
 	}
 	if crash == AfterCommit {
@@ -255,7 +263,7 @@ func (b *batch) publish(crash CrashPoint) {
 func (b *batch) acknowledge() {
 	n := b.node
 	if b.own != nil {
-		n.world.histories[b.space].byDot[b.own.Dot].acked = true
+		n.world.histories[b.space].twin(b.own.Dot, b.own.Bytes()).acked = true
 		b.tellClient()
 	}
 	if b.told != nil {

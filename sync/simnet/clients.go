@@ -19,6 +19,9 @@ func (n *node) read(space int) { n.visit(space, n.name(), merge.Dot{}) }
 // visit shows a client what the node has, and tells it that a write is durable.
 func (n *node) visit(space int, client string, wrote merge.Dot) {
 	w := n.world
+	if w.hasForks(space) {
+		return // nodes take back what they have shown
+	}
 	v := Visit{Client: client, Cut: n.Vector(w.spaces[space]), Wrote: wrote}
 	if e, ok := errors.AsType[*SessionError](w.histories[space].sessions.Visit(v)); ok {
 		w.violate(Sessions, "client %s is not shown %s at %s in %s: %s", client, w.label(e.Missing), n.name(), w.spaces[space], e.Guarantee)

@@ -26,6 +26,8 @@ const (
 	FaultClone
 	FaultRetire
 	FaultTruncate
+	FaultTrim
+	FaultDismiss
 	FaultDiskFull
 	FaultJumpAhead
 	FaultJumpBack
@@ -40,9 +42,13 @@ const (
 	SeenTie
 	SeenFork
 	SeenRollback
+	SeenSevered
+	SeenTakenBack
 	SeenMoved
 	SeenTurnedAway
 	SeenSessionLost
+	SeenGossip
+	SeenReach
 	SeenMeeting
 	SeenResume
 	SeenRewind
@@ -64,10 +70,10 @@ var faultNames = [numFaults]string{
 	"frames lost", "frames repeated", "frames that overtook", "frames pushed out of flight",
 	"partitions", "frames lost in partitions", "connections reset", "connections half-open", "peers sent away", "peers taken for dead",
 	"pauses", "crashes between events", "crashes before a commit, with unsynced data lost", "crashes after a commit", "crashes after an acknowledgement", "crashes between two peers",
-	"backups restored", "disks that took back what was durable", "stores copied to another node", "nodes retired for new ones", "logs truncated", "commits on a full disk", "clock jumps ahead", "clock jumps back", "commits shared with a peer's changes", "cells damaged at rest",
+	"backups restored", "disks that took back what was durable", "stores copied to another node", "nodes retired for new ones", "logs truncated", "logs truncated to what all have", "members retired or taken back", "commits on a full disk", "clock jumps ahead", "clock jumps back", "commits shared with a peer's changes", "cells damaged at rest",
 	"duplicates offered", "early changes", "early changes without room", "changes from the future", "ops of unknown kinds", "ops read after an upgrade",
-	"equal stamps", "dots that name two changes", "nodes that heard of it in time", "visits of clients that move", "clients turned away", "sessions whose reads or writes are lost",
-	"cursors noted with their changes", "links resumed from a cursor", "cursors that the peer did not know", "pruned links grafted when another ended",
+	"equal stamps", "dots that name two changes", "nodes that mended it", "origins severed", "changes written again under another origin", "visits of clients that move", "clients turned away", "sessions whose reads or writes are lost",
+	"news of members told", "judgements of tiers", "cursors noted with their changes", "links resumed from a cursor", "cursors that the peer did not know", "pruned links grafted when another ended",
 	"whole snapshots merged", "snapshots of what was written to merged", "snapshots resumed", "cells named by ops", "names of cells that said nothing",
 	"changes put together from fragments", "changes in fragments that went on where they were", "changes held back from a node without fragments", "frames put together from pieces",
 	"heartbeats to level out, at most",

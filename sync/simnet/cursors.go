@@ -12,7 +12,7 @@ import (
 
 // Cut implements crdtsync.Cuts.
 func (n *node) Cut(space string, c crdtsync.Cursor) (v *merge.VersionVector) {
-	if slices.Contains(n.trusted, c) {
+	if slices.Contains(n.trusted, c) || n.Summary(space).Cursor() == c {
 		return n.Vector(space)
 	}
 	err := n.view(func(r store.Reader) (err error) {
@@ -40,42 +40,16 @@ func printAt(r store.Reader, space string, c crdtsync.Cursor) uint64 {
 
 // Common implements crdtsync.Cuts.
 func (n *node) Common(space string, peer merge.Origin) (c crdtsync.Cursor) {
-	err := n.view(func(r store.Reader) error {
-		members, err := spacestore.Members(r, space)
-		for _, m := range members {
-			same := m.Origin == peer || n.world.bugs.bareCursor && n.world.labels[m.Origin][0] == n.world.labels[peer][0]
-			if same && m.Common.Position >= c.Position {
-				c = m.Common
-			}
+	roster := n.members(n.world.spaceIndex(space)).roster
+	if !n.world.bugs.bareCursor {
+		return roster.Last(peer)
+	}
+	for _, m := range roster.Members() {
+		if n.world.labels[m.Origin][0] == n.world.labels[peer][0] && m.Last.Position >= c.Position {
+			c = m.Last
 		}
-		return err
-	})
-	if err != nil {
-		n.world.violate(Protocol, "%s cannot read its members: %v", n.name(), err)
 	}
 	return c
-}
-
-// meet notes the last cut in common with a peer.
-func (n *node) meet(peer *node, meetings ...crdtsync.Meeting) {
-	if len(meetings) == 0 || n.full {
-		return
-	}
-	err := n.store.Update(background, func(tx store.Tx) error {
-		for _, m := range meetings {
-			if err := n.saveMeeting(tx, peer, m); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		n.world.violate(Protocol, "%s cannot note a cursor: %v", n.name(), err)
-	}
-}
-
-func (n *node) saveMeeting(tx store.Tx, peer *node, m crdtsync.Meeting) error {
-	return spacestore.SetMember(tx, m.Space, &crdtsync.Member{Origin: peer.origin, Common: m.Cursor})
 }
 
 // meetBefore notes the cursor of changes that are not durable yet, and that the
@@ -88,7 +62,8 @@ func (n *node) meetBefore(peer *node, r crdtsync.Ready) {
 	c := peer.Summary(space).Cursor()
 	if c.Position == r.Position {
 		n.trusted = append(n.trusted, c)
-		n.meet(peer, crdtsync.Meeting{Space: space, Cursor: c})
+		n.meet(peer.origin, crdtsync.Meeting{Space: space, Cursor: c})
+		n.keepMembers()
 	}
 }
 
@@ -96,16 +71,30 @@ func (n *node) meetBefore(peer *node, r crdtsync.Ready) {
 // the peer that sent them.
 func (b *batch) saveMeetings() error {
 	for i, p := range b.persists {
-		if p == nil || p.Empty() || b.from == nil || p.Summary.Changes != b.position {
+		if p == nil || p.Empty() || b.from == nil || p.Summary.Changes != b.position || b.origin == (merge.Origin{}) {
 			continue
 		}
 		b.node.world.coverage[SeenMeeting]++
-		m := crdtsync.Meeting{Space: b.node.world.spaces[i], Cursor: p.Summary.Cursor()}
-		if err := b.node.saveMeeting(b.tx, b.from, m); err != nil {
+		m := b.node.members(i).roster.Member(b.origin)
+		if m == nil {
+			m = &crdtsync.Member{Origin: b.origin}
+		}
+		m.Last = p.Summary.Cursor()
+		if err := spacestore.SetMember(b.tx, b.node.world.spaces[i], m); err != nil {
 			return err
 		}
+		b.met = append(b.met, i)
 	}
 	return nil
+}
+
+// showMeetings shows what saveMeetings has made durable.
+func (b *batch) showMeetings() {
+	for _, i := range b.met {
+		m := b.node.members(i)
+		m.roster.Met(b.origin, b.persists[i].Summary.Cursor(), false)
+		delete(m.dirty, b.origin)
+	}
 }
 
 // checkResume checks that who resumes from a cut that this node knows has all
@@ -121,7 +110,7 @@ func (n *node) checkResume(from *node, f crdtsync.Frame) {
 		return
 	}
 	n.world.coverage[SeenResume]++
-	if !n.world.connected(n, from) {
+	if !n.world.connected(n, from) || n.world.hasForks(n.world.spaceIndex(resume.Space)) {
 		return
 	}
 	from.checkSaid("resumes after", resume.Space, known.Sorted())

@@ -2,20 +2,27 @@ package simnet
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"slices"
 
+	"github.com/joinery-crdt/joinery/merge"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 )
 
 // In some runs the disk of a node takes back what it called durable, and nobody
 // knows: the node goes on under its origin with numbers that are used elsewhere.
-// If a peer tells it before it writes, it takes a new origin and all is well. If
-// it writes first, its dots name two changes, which no replica can make good. All
-// that is demanded then is that somebody notices.
+// When it learns that, it takes a new origin and writes again, under that of the
+// branch, what it wrote under such numbers. If others have applied it, they sever
+// the origin and write both branches again. While that goes on nodes hold different
+// changes under one dot, and what others built on one of them stands on the other:
+// the space is judged when it is over.
 
-// rollBack replaces the store by its backup and says so to nobody.
+// rollBack replaces the store by its backup and says so to nobody. That happens no
+// second time before the node has heard of the first: what was written between two
+// forks of one origin may be written again twice, which is documented and makes
+// the specification say nothing.
 func (n *node) rollBack() {
-	if n.backup == nil {
+	if n.backup == nil || n.rolledBack {
 		return
 	}
 	n.world.coverage[FaultRollback]++
@@ -24,80 +31,158 @@ func (n *node) rollBack() {
 	n.replace(b, "finds its disk as it was when it was backed up")
 }
 
-// rewrites reports whether c, which the node has written, has a dot that the
-// node has used before it was rolled back. Unless c happens to be the same
-// change, little else is demanded from then on.
+// twin returns the record of a change with this encoding, nil if there is none.
+func (h *history) twin(d merge.Dot, raw []byte) *record {
+	for r := h.byDot[d]; r != nil; r = r.next {
+		if bytes.Equal(r.raw, raw) {
+			return r
+		}
+	}
+	return nil
+}
+
+// held returns the change of that name that the node has applied, nil for none.
+func (n *node) held(space int, d merge.Dot) *record {
+	for r := n.world.histories[space].byDot[d]; r != nil; r = r.next {
+		if n.applied[space].has(r.id) {
+			return r
+		}
+	}
+	return nil
+}
+
+// A fork is a dot that its author has used twice.
+type fork struct {
+	space int
+	dot   merge.Dot
+}
+
+// rewrites reports whether c, which the node has written, is a change that it has
+// written before it was rolled back, and notes if it is another one of that name.
 func (n *node) rewrites(space int, c *crdtsync.Change) bool {
-	w := n.world
-	r := w.histories[space].byDot[c.Dot]
-	if r == nil || !n.rolledBack {
+	w, h := n.world, n.world.histories[space]
+	if h.byDot[c.Dot] == nil || !n.rolledBack {
 		return false
 	}
-	if bytes.Equal(r.raw, c.Bytes()) {
+	if r := h.twin(c.Dot, c.Bytes()); r != nil {
 		n.applied[space].add(r)
 		return true
 	}
-	w.tell(n, "writes another change under %s", r.label)
+	w.tell(n, "writes another change under %s", w.label(c.Dot))
 	w.coverage[SeenFork]++
-	w.forked = append(w.forked, fork{space, r})
-	w.only = []Oracle{NoPanic, Detection}
-	return true
+	w.forked = append(w.forked, fork{space, c.Dot})
+	return false
 }
 
-// A fork is a change whose dot its author has used again.
-type fork struct {
-	space int
-	first *record
+// hasForks reports whether any dot of the space ever named two changes.
+func (w *world) hasForks(space int) bool {
+	return slices.ContainsFunc(w.forked, func(f fork) bool { return f.space == space })
 }
 
-// isForked reports whether two nodes still hold different changes under one dot.
-func (w *world) isForked() bool { return slices.ContainsFunc(w.forked, w.heldTwice) }
+// onBranch reports whether d is at or after a dot that names two changes.
+func (w *world) onBranch(space int, d merge.Dot) bool {
+	return slices.ContainsFunc(w.forked, func(f fork) bool {
+		return f.space == space && f.dot.Origin == d.Origin && f.dot.Seq <= d.Seq
+	})
+}
 
+// heldTwice reports whether nodes hold different changes under one dot.
 func (w *world) heldTwice(f fork) bool {
-	var held []byte
+	var first *record
 	for _, n := range w.nodes {
-		raw, err := n.Change(w.spaces[f.space], f.first.dot)
-		if err == nil && held != nil && !bytes.Equal(raw, held) {
+		r := n.held(f.space, f.dot)
+		if r != nil && first != nil && r != first {
 			return true
 		}
-		if err == nil {
-			held = raw
+		if r != nil {
+			first = r
 		}
 	}
 	return false
 }
 
-// noticed notes that a node knows of a fork.
-func (w *world) notice(n *node, how string) {
-	if w.forked != nil && !w.noticed {
-		w.tell(n, "notices: %s", how)
-		w.noticed = true
+// orphaned reports whether a node holds a change that follows from one that is
+// lost: it applied it on top of another of that name, which it took back. No other
+// node can apply it.
+func (w *world) orphaned() bool {
+	for i, h := range w.histories {
+		for _, r := range h.records {
+			if r.again != nil || !w.onBranch(i, r.dot) || w.heldBySomebody(i, r) {
+				continue
+			}
+			for _, n := range w.nodes {
+				if slices.ContainsFunc(h.records, func(x *record) bool { return n.applied[i].has(x.id) && x.visible.has(r.id) }) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// settleForks gives the nodes time to repair what was built on a change that was
+// taken back, and demands that no dot names two changes in the end.
+func (w *world) settleForks(bound int) {
+	if w.forked == nil || w.failure != nil {
+		return
+	}
+	w.run(bound, w.alike)
+	for _, f := range w.forked {
+		if w.heldTwice(f) {
+			w.violate(Detection, "%d heartbeats after the nodes are level %s still names two changes", bound, w.label(f.dot))
+		}
 	}
 }
 
-// mend takes a new origin when a peer has shown that the node knows less of its
-// own than others do.
-func (n *node) mend(forks []crdtsync.Fork) {
-	w := n.world
-	switch {
-	case len(forks) == 0:
-	case w.forked != nil:
-		w.notice(n, "a peer has other changes of mine")
-	case !n.rolledBack:
-		w.violate(Identity, "%s is told that its changes after %d are not its own, and was never rolled back", n.name(), forks[0].Common)
-	default:
-		w.coverage[SeenRollback]++
-		w.tell(n, "hears that it was rolled back")
-		n.rolledBack = false
-		n.reincarnate()
+// alike reports whether all nodes say that they hold the same cells.
+func (w *world) alike() bool {
+	for _, name := range w.spaces {
+		for _, n := range w.nodes {
+			if n.Summary(name).Cells != w.nodes[0].Summary(name).Cells {
+				return false
+			}
+		}
 	}
+	return true
 }
 
-// finishForked demands that a fork is noticed.
-func (w *world) finishForked() {
-	w.heal()
-	w.run(lossyTicks, func() bool { return w.noticed || !w.isForked() })
-	if w.failure == nil && !w.noticed && w.isForked() {
-		w.violate(Detection, "%d heartbeats after healing nobody has noticed that one dot names two changes", lossyTicks)
+// beginning returns the first change of the branch that goes on under an origin,
+// nil if none does.
+func (h *history) beginning(o merge.Origin) *record {
+	for _, r := range h.records {
+		if crdtsync.BranchOrigin(sha256.Sum256(r.raw)) == o {
+			return r
+		}
 	}
+	return nil
+}
+
+// branch returns the changes that follow one another from first on.
+func (h *history) branch(first *record) (list []*record) {
+	for r := first; r != nil; {
+		list = append(list, r)
+		hash, next := sha256.Sum256(r.raw), (*record)(nil)
+		for x := h.byDot[merge.Dot{Origin: r.dot.Origin, Seq: r.dot.Seq + 1}]; x != nil; x = x.next {
+			if c, err := crdtsync.DecodeChange(x.raw); err == nil && c.Prev == hash {
+				next = x
+			}
+		}
+		r = next
+	}
+	return list
+}
+
+// renamed returns the changes of s, with what became of those of a branch in
+// place of them.
+func renamed(s bitset, branch []*record) bitset {
+	out := s.clone()
+	for _, r := range branch {
+		if s.has(r.id) {
+			out.remove(r.id)
+			if r.again != nil {
+				out.add(r.again.id)
+			}
+		}
+	}
+	return out
 }

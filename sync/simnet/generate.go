@@ -42,6 +42,9 @@ func newGenerator(w *world) *generator {
 	g.add(2*k.Clone, func() (Step, bool) { return Step{Do: Clone, Node: g.node(), Peer: g.node()}, true })
 	g.add(2*k.Retire, func() (Step, bool) { return g.machine(Retire), true })
 	g.add(2*k.Truncate, g.truncate)
+	g.add(2*k.Trim, func() (Step, bool) { s, ok := g.truncate(); s.Do = Trim; return s, ok })
+	g.add(2*k.Dismiss, func() (Step, bool) { return Step{Do: Dismiss, Node: g.node(), Peer: g.node()}, true })
+	g.add(2*k.Dismiss, func() (Step, bool) { return Step{Do: Readmit, Node: g.node(), Peer: g.node()}, true })
 	g.add(100, g.mend)
 	return g
 }

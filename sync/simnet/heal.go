@@ -13,10 +13,6 @@ const (
 // finish heals everything, lets the nodes come to rest and judges them.
 func (w *world) finish() {
 	w.upgrade()
-	if w.forked != nil {
-		w.finishForked()
-		return
-	}
 	w.heal()
 	rest := restTicks
 	if w.knobs.Lossy {
@@ -29,11 +25,16 @@ func (w *world) finish() {
 	ticks := w.run(bound, w.level)
 	w.coverage[SeenHealTicks] = max(w.coverage[SeenHealTicks], ticks)
 	if w.failure == nil && !w.level() {
+		if w.orphaned() {
+			return
+		}
 		w.violate(Liveness, "%s", w.describeStuck(bound))
 	}
 	if w.failure != nil {
 		return
 	}
+	w.settleForks(rest)
+	w.settled = true
 	w.run(rest, w.aware)
 	w.judgeAll()
 	if w.failure == nil && !w.aware() {
@@ -42,6 +43,7 @@ func (w *world) finish() {
 	if w.failure == nil && w.knobs.Window == 0 { // else a lost CREDIT is made up for only by the next question
 		w.checkPrompt()
 	}
+	w.becomeStable(rest)
 	w.decay(rest)
 }
 
@@ -91,9 +93,7 @@ func (w *world) earliest() *node {
 func (w *world) heal() {
 	w.fate, w.room = w.random("healing", 0), maxInFlight
 	w.tell(nil, "everything is healed")
-	if w.trace != nil {
-		w.trace.healed = true
-	}
+	w.healed = true
 	for _, n := range w.nodes {
 		n.full = false
 		if w.knobs.Upgrade {
@@ -132,16 +132,17 @@ func (w *world) keepWriting(bound int) {
 		}
 		return false
 	})
-	if w.failure == nil && !w.everywhere(before) {
+	if w.failure == nil && !w.everywhere(before) && !w.orphaned() {
 		w.violate(Liveness, "while the nodes go on writing, %s", w.describeStuck(ticks))
 	}
 }
 
 // everywhere reports whether all nodes claim the given changes of each space.
 func (w *world) everywhere(changes []bitset) bool {
-	for i := range w.histories {
+	for i, h := range w.histories {
+		now := renamed(changes[i], h.records)
 		for _, n := range w.nodes {
-			if changes[i].missing(n.claimed(i)) >= 0 {
+			if now.missing(n.claimed(i)) >= 0 {
 				return false
 			}
 		}

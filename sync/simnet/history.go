@@ -21,6 +21,8 @@ func (s *bitset) add(i int) {
 	(*s)[i>>6] |= 1 << (i & 63)
 }
 
+func (s bitset) remove(i int) { s[i>>6] &^= 1 << (i & 63) }
+
 func (s bitset) clone() bitset { return append(bitset(nil), s...) }
 
 func (s bitset) count() (n int) {
@@ -51,9 +53,12 @@ type record struct {
 	time    hlc.Timestamp
 	ops     []Op
 	visible bitset // what its author had applied when it wrote
+	seen    bitset // what its ops have seen: visible, unless it was issued again
 	raw     []byte
-	acked   bool // its writer was told that it is durable
-	lost    bool // a restore threw it away where nobody else had it
+	acked   bool    // its writer was told that it is durable
+	lost    bool    // a restore threw it away where nobody else had it
+	again   *record // what its author has made of it after taking it back
+	next    *record // with the same dot
 }
 
 // A holding is the changes that a node has applied in a space.
@@ -71,8 +76,8 @@ func (a *holding) add(r *record) {
 
 func (a holding) clone() holding { return holding{a.bitset.clone(), a.newest} }
 
-// before reports whether a happened before b.
-func (a *record) before(b *record) bool { return b.visible.has(a.id) }
+// before reports whether the ops of b have seen a.
+func (a *record) before(b *record) bool { return b.seen.has(a.id) }
 
 // A history is every change that was ever durable in one space.
 type history struct {
@@ -107,10 +112,10 @@ func newHistory(space string) *history {
 }
 
 // add records a change that has become durable at its author.
-func (h *history) add(c *crdtsync.Change, label string, ops []Op, visible bitset) *record {
+func (h *history) add(c *crdtsync.Change, label string, ops []Op, visible, seen bitset) *record {
 	r := &record{
 		id: len(h.records), dot: c.Dot, label: label, time: c.Time,
-		ops: ops, visible: visible, raw: c.Bytes(),
+		ops: ops, visible: visible, seen: seen, raw: c.Bytes(), next: h.byDot[c.Dot],
 	}
 	h.records = append(h.records, r)
 	h.byDot[c.Dot] = r
@@ -124,10 +129,13 @@ func (h *history) add(c *crdtsync.Change, label string, ops []Op, visible bitset
 	return r
 }
 
+// alone reports whether no other change has the name of r.
+func (h *history) alone(r *record) bool { return r.next == nil && h.byDot[r.dot] == r }
+
 // required returns what every node has to hold in the end.
 func (h *history) required() (s bitset) {
 	for _, r := range h.records {
-		if !r.lost {
+		if !r.lost && r.again == nil {
 			s.add(r.id)
 		}
 	}

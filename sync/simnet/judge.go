@@ -15,7 +15,9 @@ func (n *node) judge(space int) *observation {
 		w.violate(Specification, "%s cannot read its cells: %v", n.name(), err)
 		return nil
 	}
-	n.checkSpec(space, o)
+	if n.world.settled && !n.world.blurred || !n.world.hasForks(space) {
+		n.checkSpec(space, o)
+	}
 	n.checkVector(space)
 	n.checkPrints(space, o)
 	n.checkParts()
@@ -82,7 +84,7 @@ func (n *node) claimed(space int) (s bitset) {
 	h := n.world.histories[space]
 	v := n.Vector(h.space)
 	for _, r := range h.records {
-		if v.Contains(r.dot) {
+		if v.Contains(r.dot) && (h.alone(r) || n.applied[space].has(r.id)) {
 			s.add(r.id)
 		}
 	}
@@ -134,6 +136,7 @@ func (w *world) judgeAll() {
 		required := h.required()
 		for _, n := range w.nodes {
 			n.read(i)
+			n.checkMembers(i)
 			if k := required.missing(n.applied[i].bitset); k >= 0 {
 				w.violate(Durability, "%s of %s is not at %s in the end", h.records[k].label, h.space, n.name())
 			}

@@ -54,7 +54,7 @@ type Knobs struct {
 	Batch       int // percent of deliveries that share a commit with a transaction
 
 	// Per mille of steps.
-	Crash, Reset, HalfOpen, Partition, Pause, Jump, DiskFull, Restore, Rollback, Clone, Retire, Truncate int
+	Crash, Reset, HalfOpen, Partition, Pause, Jump, DiskFull, Restore, Rollback, Clone, Retire, Truncate, Trim, Dismiss int
 
 	CrashInside int   // per mille of commits in which a node crashes
 	Skew        int64 // largest initial error of a wall clock, ms
@@ -62,6 +62,7 @@ type Knobs struct {
 	MaxDrift    int64 // ms that a node accepts another to be ahead
 	MaxWait     int64 // ms between two steps
 	Waiting     int   // changes a node lets wait for others
+	Hubs        int   // nodes that say that they are one
 	Late        bool  // the last node joins later
 	Older       bool  // the last node does not know a kind
 	Upgrade     bool  // until it is healed
@@ -96,13 +97,16 @@ func drawKnobs(r *rand.Rand) Knobs {
 	k.Kinds[r.IntN(len(k.Kinds))] += 3
 	maybe(r, 3, func() { k.Tree = true })
 	maybe(r, 3, func() { k.Truncate = 1 + r.IntN(40) })
+	maybe(r, 4, func() { k.Trim = 1 + r.IntN(15) })
+	maybe(r, 6, func() { k.Dismiss = 1 + r.IntN(8) })
+	maybe(r, 2, func() { k.Hubs = 1 + r.IntN(2) })
 	// A fork shows in the log, and in heads only while they are equally long. Trees
 	// are pruned where changes flow, not snapshots.
 	if k.Rollback > 0 || k.Tree {
-		k.Truncate = 0
+		k.Truncate, k.Trim = 0, 0
 	}
 	// A node takes no snapshot of what it does not know: it gets level when it does.
-	k.Upgrade = k.Truncate > 0 || r.IntN(2) == 0
+	k.Upgrade = k.Truncate+k.Trim > 0 || r.IntN(2) == 0
 	maybe(r, 4, func() { k.Nameless = true })
 	k.drawParts(r)
 	return k
@@ -194,6 +198,9 @@ func (k Knobs) numbers() []knob {
 		{"clone per mille", int64(k.Clone)},
 		{"retire per mille", int64(k.Retire)},
 		{"truncate per mille", int64(k.Truncate)},
+		{"trim per mille", int64(k.Trim)},
+		{"dismiss per mille", int64(k.Dismiss)},
+		{"hubs", int64(k.Hubs)},
 		{"skew ms", k.Skew},
 		{"leap ms", k.Leap},
 		{"waiting", int64(k.Waiting)},

@@ -290,7 +290,7 @@ func (n *node) below(r store.Reader, space int, found *bitset) error {
 		return err
 	}
 	for _, rec := range n.world.histories[space].records {
-		if floor.Contains(rec.dot) {
+		if floor.Contains(rec.dot) && (n.world.histories[space].alone(rec) || n.applied[space].has(rec.id)) {
 			found.add(rec.id)
 		}
 	}

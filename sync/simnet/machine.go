@@ -25,9 +25,8 @@ func (n *node) crash(where string) {
 	if err := n.store.Close(); err != nil {
 		w.violate(Protocol, "%s cannot close its store: %v", n.name(), err)
 	}
-	n.store, n.clock, n.paused, n.late = nil, nil, false, nil
-	clear(n.spaces)
-	clear(n.recent)
+	n.store = nil
+	n.forgetMemory()
 	for id := range n.sides {
 		w.hangUp(n, w.nodes[id])
 	}
@@ -74,6 +73,9 @@ func (n *node) fill(on bool) {
 
 // backUp copies the store, as an operator would while the node runs or not.
 func (n *node) backUp() {
+	if n.rolledBack {
+		return // see rollBack
+	}
 	n.backup = n.copy()
 	n.world.tell(n, "is backed up")
 }

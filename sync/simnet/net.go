@@ -36,6 +36,7 @@ type side struct {
 	link *crdtsync.Link
 	dial int
 	done []string // what a mutant does only once
+	told []uint64 // by space, the last news of members
 }
 
 func (w *world) pipe(from, to *node) *pipe { return &w.pipes[from.id*len(w.nodes)+to.id] }
@@ -75,12 +76,12 @@ func (w *world) connect(a, b *node) {
 		if n == a {
 			peer = b
 		}
-		mends := func(string, merge.Origin) bool { return w.knobs.Rollback > 0 }
+		mends := func(space string, o merge.Origin) bool { return n.mendable(w.spaceIndex(space), o) }
 		link := crdtsync.NewLink(crdtsync.LinkConfig{
-			Origin: n.origin, Name: n.name(), Features: n.features(), Window: uint64(w.knobs.Window), Mends: mends,
-			Whole: w.knobs.Whole, Fragment: w.knobs.Fragment,
+			Origin: n.origin, Former: n.is.Told(), Name: n.name(), Features: n.features(), Window: uint64(w.knobs.Window), Mends: mends,
+			Nonce: n.nonce(w.dials), Own: n.ownNonce, Whole: w.knobs.Whole, Fragment: w.knobs.Fragment,
 		}, n)
-		n.sides[peer.id] = &side{link: link, dial: w.dials}
+		n.sides[peer.id] = &side{link: link, dial: w.dials, told: make([]uint64, len(w.spaces))}
 		n.send(peer, link.Start())
 	}
 }

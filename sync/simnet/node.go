@@ -21,8 +21,9 @@ import (
 type node struct {
 	world       *world
 	id          int
-	origin      merge.Origin
-	incarnation int // how many origins it has had
+	is          *spacestore.Identity // nil before it was first started
+	origin      merge.Origin         // of is
+	incarnation int                  // how many origins it has had
 	restarts    int
 
 	disk   *memstore.Disk
@@ -36,14 +37,18 @@ type node struct {
 	rolledBack bool // and has not heard of it
 	upgraded   bool // knows all kinds now
 
-	kinds   crdt.Kinds
-	spaces  []*crdtsync.Space // by number; nil for one the node has not met
-	recent  []crdtsync.Recent // by space: what a node of an even number remembers of it
-	late    *batch            // whose cells a mutant writes with the next heartbeat
-	intakes []*intake         // by number of the space: snapshots that come, nil for none
-	sides   []*side           // by peer; nil for none
-	applied []holding         // by space: what the simulator has seen it commit
-	judged  []bool            // by space: nothing there has changed since
+	kinds      crdt.Kinds
+	spaces     []*crdtsync.Space                   // by number; nil for one the node has not met
+	late       *batch                              // whose cells a mutant writes with the next heartbeat
+	intakes    []*intake                           // by number of the space: snapshots that come, nil for none
+	sides      []*side                             // by peer; nil for none
+	applied    []holding                           // by space: what the simulator has seen it commit
+	judged     []bool                              // by space: nothing there has changed since
+	given      []map[merge.Origin]spacestore.Given // by space: origins that the node gave up
+	recent     []crdtsync.Recent                   // by space: what the links send next
+	splits     []map[merge.Origin]crdtsync.Split   // by space: what proves forks
+	membership []*membership                       // by space, nil for none
+	mends      []found                             // what the node has yet to mend
 
 	parts crdtsync.Partials // of changes and frames that come in parts
 
@@ -61,8 +66,12 @@ func newNode(w *world, id int) *node {
 	n := &node{
 		world: w, id: id, disk: &memstore.Disk{}, kinds: w.bugs.wrap(crdt.Builtin()),
 		spaces: make([]*crdtsync.Space, w.knobs.Spaces), intakes: make([]*intake, w.knobs.Spaces), sides: make([]*side, w.knobs.Nodes),
-		applied: make([]holding, w.knobs.Spaces), judged: make([]bool, w.knobs.Spaces), recent: make([]crdtsync.Recent, w.knobs.Spaces),
+		applied: make([]holding, w.knobs.Spaces), judged: make([]bool, w.knobs.Spaces),
+		given: make([]map[merge.Origin]spacestore.Given, w.knobs.Spaces), recent: make([]crdtsync.Recent, w.knobs.Spaces),
+		membership: make([]*membership, w.knobs.Spaces),
+		splits:     make([]map[merge.Origin]crdtsync.Split, w.knobs.Spaces),
 	}
+	n.forgetMemory()
 	if w.knobs.Older && id == w.knobs.Nodes-1 {
 		delete(n.kinds, w.unknownKind())
 	}
@@ -99,6 +108,7 @@ func (n *node) start() {
 	}
 	n.world.tell(n, "starts%s", n.describeState())
 	n.checkReopened()
+	n.proveAll()
 }
 
 func (n *node) load() error {
@@ -114,6 +124,12 @@ func (n *node) load() error {
 			}
 			s, err := n.loadSpace(r, name)
 			if err != nil {
+				return err
+			}
+			if err := n.loadForks(r, name); err != nil {
+				return err
+			}
+			if err := n.loadMembers(r, name); err != nil {
 				return err
 			}
 			n.spaces[n.world.spaceIndex(name)] = s
@@ -185,7 +201,7 @@ func (n *node) loadSpace(r store.Reader, name string) (*crdtsync.Space, error) {
 func (n *node) config(s *crdtsync.Space) crdtsync.SpaceConfig {
 	cfg := crdtsync.SpaceConfig{
 		Name: s.Name(), Self: n.origin, Kinds: n.kinds, Summary: s.Summary(),
-		Heads: make(map[merge.Origin]crdtsync.Head), MaxWaiting: n.maxWaiting(), Floor: s.Floors(),
+		Heads: make(map[merge.Origin]crdtsync.Head), MaxWaiting: n.maxWaiting(), Floor: s.Floors(), Severed: s.AllSevered(),
 	}
 	for d := range s.Heads() {
 		cfg.Heads[d.Origin] = s.Head(d.Origin)
@@ -208,30 +224,57 @@ func (n *node) maxWaiting() int {
 
 // identify reads the node's origin from its store or gives it a new one.
 func (n *node) identify() error {
-	var known bool
+	known, is := false, &spacestore.Identity{}
 	err := n.view(func(r store.Reader) (err error) {
-		n.origin, known, err = spacestore.Origin(r)
+		if is.Origin, known, err = spacestore.Origin(r); err != nil {
+			return err
+		}
+		is.Former, err = spacestore.Former(r)
 		return err
 	})
-	if err != nil || known {
+	if err != nil {
 		return err
+	}
+	n.become(is)
+	if known {
+		return nil
 	}
 	return n.renew()
 }
 
+func (n *node) become(is *spacestore.Identity) { n.is, n.origin = is, is.Origin }
+
+// forgetMemory drops what is not in the store.
+func (n *node) forgetMemory() {
+	n.clock, n.paused, n.late, n.mends = nil, false, nil, nil
+	clear(n.spaces)
+	clear(n.recent)
+	clear(n.membership)
+	for i := range n.given {
+		n.given[i] = make(map[merge.Origin]spacestore.Given)
+		n.splits[i] = make(map[merge.Origin]crdtsync.Split)
+	}
+}
+
 // renew gives the node a new origin.
 func (n *node) renew() error {
+	n.become(&spacestore.Identity{Origin: n.newOrigin(), Former: n.is.Former})
+	return n.store.Update(background, func(tx store.Tx) error { return spacestore.SetOrigin(tx, n.origin) })
+}
+
+// newOrigin draws an origin and gives it a name.
+func (n *node) newOrigin() (o merge.Origin) {
 	r := n.world.random("origins", uint64(n.id)<<16|uint64(n.incarnation))
-	for i := range n.origin {
-		n.origin[i] = byte(r.Uint32())
+	for i := range o {
+		o[i] = byte(r.Uint32())
 	}
 	label := string(rune('a' + n.id))
 	for range n.incarnation {
 		label += "'"
 	}
 	n.incarnation++
-	n.world.labels[n.origin] = label
-	return n.store.Update(background, func(tx store.Tx) error { return spacestore.SetOrigin(tx, n.origin) })
+	n.world.labels[o] = label
+	return o
 }
 
 func (n *node) view(fn func(store.Reader) error) error { return n.store.View(background, fn) }
@@ -239,79 +282,18 @@ func (n *node) view(fn func(store.Reader) error) error { return n.store.View(bac
 // space returns a space of the node's, which may be new to it.
 func (n *node) space(i int) *crdtsync.Space {
 	if n.spaces[i] == nil {
-		n.spaces[i] = crdtsync.NewSpace(crdtsync.SpaceConfig{
-			Name: n.world.spaces[i], Self: n.origin, Kinds: n.kinds, MaxWaiting: n.maxWaiting(),
-		})
+		n.spaces[i] = n.emptySpace(n.world.spaces[i], n.origin)
 	}
 	return n.spaces[i]
 }
 
-// Spaces implements crdtsync.Local.
-func (n *node) Spaces() (names []string) {
-	for i, s := range n.spaces {
-		if s != nil {
-			names = append(names, n.world.spaces[i])
-		}
-	}
-	return names
+func (n *node) emptySpace(name string, self merge.Origin) *crdtsync.Space {
+	return crdtsync.NewSpace(crdtsync.SpaceConfig{Name: name, Self: self, Kinds: n.kinds, MaxWaiting: n.maxWaiting()})
 }
 
-// Vector implements crdtsync.Local.
-func (n *node) Vector(space string) *merge.VersionVector {
-	if s := n.spaces[n.world.spaceIndex(space)]; s != nil {
-		return s.Vector()
-	}
-	return &merge.VersionVector{}
-}
-
-// Head implements crdtsync.Local.
-func (n *node) Head(space string, o merge.Origin) uint64 {
-	if s := n.spaces[n.world.spaceIndex(space)]; s != nil {
-		return s.Head(o).Seq
-	}
-	return 0
-}
-
-// Last implements crdtsync.Local.
-func (n *node) Last(space string, o merge.Origin) (h crdtsync.Head) {
-	if s := n.spaces[n.world.spaceIndex(space)]; s != nil {
-		h = s.Head(o)
-	}
-	return h
-}
-
-// Summary implements crdtsync.Local.
-func (n *node) Summary(space string) crdtsync.Summary {
-	if s := n.spaces[n.world.spaceIndex(space)]; s != nil {
-		return s.Summary()
-	}
-	return crdtsync.Summary{}
-}
-
-// Change implements crdtsync.Local.
-func (n *node) Change(space string, d merge.Dot) (raw []byte, err error) {
-	err = n.view(func(r store.Reader) (err error) {
-		raw, err = spacestore.Change(r, space, d)
-		return err
-	})
-	return raw, err
-}
-
-// remember keeps what a space has just applied.
-func (n *node) remember(space int, p *crdtsync.Persist) {
-	r := &n.recent[space]
-	if len(p.Merged) > 0 || p.Floor != nil {
-		r.Reset()
-	}
-	r.Add(p.Log, p.Summary.Changes)
-}
-
-// Recall implements crdtsync.Recaller.
-func (n *node) Recall(o *crdtsync.Outbox, count, size int) [][]byte {
-	if n.id%2 != 0 {
-		return nil
-	}
-	return n.recent[n.world.spaceIndex(o.Space())].After(o, count, size)
+// known returns the spaces that the node has.
+func (n *node) known() []*crdtsync.Space {
+	return slices.DeleteFunc(slices.Clone(n.spaces), func(s *crdtsync.Space) bool { return s == nil })
 }
 
 // step hands a frame to the link and does what it asks.
@@ -319,6 +301,7 @@ func (n *node) step(peer *node, s *side, f crdtsync.Frame, by Step) {
 	n.checkResume(peer, f)
 	ready := s.link.Step(f)
 	n.world.noteParts(f, ready)
+	n.noteMembers(s, f, ready.Meetings)
 	n.follow(peer, ready)
 	n.meetBefore(peer, ready)
 	n.takeStaged(peer, s, ready, by)
@@ -345,6 +328,9 @@ func (n *node) take(peer *node, offers []crdtsync.Offered, position uint64, by S
 		return
 	}
 	b := &batch{node: n, from: peer, offers: offers, position: position}
+	if s := n.sides[peer.id]; s != nil && s.link.Peer() != nil {
+		b.origin = s.link.Peer().Origin
+	}
 	if len(by.Ops) > 0 {
 		n.world.coverage[FaultBatch]++
 		b.write, b.space, b.client = by.Ops, by.Space, n.name()
@@ -356,18 +342,15 @@ func (n *node) take(peer *node, offers []crdtsync.Offered, position uint64, by S
 func (n *node) follow(peer *node, r crdtsync.Ready) {
 	w := n.world
 	n.send(peer, r.Send)
-	defer n.mend(r.Forks)
-	n.meet(peer, r.Meetings...)
+	n.foundForks(r.Forks...)
+	n.foundSplits(r.Splits...)
 	defer n.compareCells(peer, r.Comparing)
 	n.abandon(peer, r)
 	for _, space := range r.Diverged {
-		if w.damaged {
+		if w.damaged || w.forked != nil {
 			break
 		}
 		w.violate(Convergence, "%s and %s have applied the same changes of %s and hold different cells", n.name(), peer.name(), space)
-	}
-	if len(r.Diverged) > 0 && !w.damaged {
-		w.notice(n, "the same changes and other cells")
 	}
 	for _, nack := range r.Refused {
 		w.tell(n, "hears that %s refuses %s: %s", peer.name(), w.label(nack.Dot), nack.Code)
@@ -392,7 +375,7 @@ func (n *node) tick() {
 	if !n.running() {
 		return
 	}
-	if t := n.world.trace; t != nil && !t.healed {
+	if !n.world.healed {
 		n.world.tell(n, "ticks")
 	}
 	n.mendLate()
@@ -403,6 +386,12 @@ func (n *node) tick() {
 			n.follow(n.world.nodes[id], r)
 			n.takeStaged(n.world.nodes[id], s, r, Step{})
 		}
+		if s := n.sides[id]; s != nil && n.running() {
+			n.gossip(n.world.nodes[id], s)
+		}
+	}
+	if n.running() {
+		n.keepMembers()
 	}
 	n.pump()
 }

@@ -1,8 +1,6 @@
 package simnet
 
 import (
-	"bytes"
-
 	"github.com/joinery-crdt/joinery/merge"
 	"github.com/joinery-crdt/joinery/store"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
@@ -53,6 +51,11 @@ const (
 	Bounds Oracle = "bounds"
 	// Protocol: no node says what another refuses, and no local write fails.
 	Protocol Oracle = "protocol"
+	// Tiers: what a node says is safe elsewhere is on the disks there; who holds
+	// the frontier back is named; nothing said to be stable is taken back.
+	Tiers Oracle = "tiers"
+	// Stability: at rest everything becomes stable.
+	Stability Oracle = "stability"
 	// Repair: damaged cells become again what they were.
 	Repair Oracle = "repair"
 	// NoPanic: nothing panics.
@@ -93,17 +96,18 @@ func (n *node) checkWaiting(space int) {
 	if waiting > 0 && missing.Seq == 0 {
 		w.violate(Bounds, "%s keeps %d changes that wait for nothing", n.name(), waiting)
 	}
-	if r := w.histories[space].byDot[missing]; r != nil && n.applied[space].has(r.id) {
+	if r := n.held(space, missing); r != nil && !w.hasForks(space) {
 		w.violate(Bounds, "at %s changes wait for %s, which is applied", n.name(), r.label)
 	}
 }
 
 // checkDeps checks that a change names no more than it must.
-func (w *world) checkDeps(h *history, c *crdtsync.Change) {
+func (n *node) checkDeps(space int, c *crdtsync.Change) {
+	w := n.world
 	for _, d := range c.Deps {
 		for _, e := range c.Deps {
-			a, b := h.byDot[d], h.byDot[e]
-			if a != nil && b != nil && a.before(b) {
+			a, b := n.held(space, d), n.held(space, e)
+			if a != nil && b != nil && b.visible.has(a.id) {
 				w.violate(Bounds, "%s names %s and %s, which has seen it", w.label(c.Dot), a.label, b.label)
 			}
 		}
@@ -115,45 +119,62 @@ func (n *node) recordOwn(space int, c *crdtsync.Change, ops []Op) {
 	if n.rewrites(space, c) {
 		return
 	}
-	if h.byDot[c.Dot] != nil {
+	if h.byDot[c.Dot] != nil && !n.rolledBack {
 		w.violate(Identity, "%s writes a second change under %s", n.name(), label)
 		return
 	}
 	if w.trace != nil {
 		w.tell(n, "writes %s in %s: %s", label, w.spaces[space], describeOps(ops))
 	}
-	seen := n.applied[space].newest
-	if seen != nil && seen.time >= c.Time {
-		w.violate(Stamps, "%s has seen %s and is stamped %v, not after its %v", label, seen.label, c.Time, seen.time)
+	newest := n.applied[space].newest
+	if newest != nil && newest.time >= c.Time {
+		w.violate(Stamps, "%s has seen %s and is stamped %v, not after its %v", label, newest.label, c.Time, newest.time)
 	}
-	n.applied[space].add(h.add(c, label, ops, n.applied[space].bitset.clone()))
-	w.checkDeps(h, c)
+	if !w.hasForks(space) {
+		n.checkDeps(space, c)
+	}
+	visible := n.applied[space].bitset.clone()
+	n.applied[space].add(h.add(c, label, ops, visible, visible))
 	h.sessions.Made(c.Dot, n.Vector(w.spaces[space]))
 }
 
 func (n *node) recordApplied(space int, c *crdtsync.Change) {
 	w, h := n.world, n.world.histories[space]
-	r := h.byDot[c.Dot]
-	if r == nil {
+	r := h.twin(c.Dot, c.Bytes())
+	if h.byDot[c.Dot] == nil {
 		w.violate(Identity, "%s applies %s, which was never durable at its author", n.name(), w.label(c.Dot))
+		return
+	}
+	if r == nil {
+		w.violate(Identity, "%s applies another change under %s than its author wrote", n.name(), w.label(c.Dot))
 		return
 	}
 	if w.trace != nil {
 		w.tell(n, "applies %s in %s", r.label, w.spaces[space])
 	}
-	if w.forked != nil && !bytes.Equal(r.raw, c.Bytes()) {
-		return
-	}
 	switch {
-	case !bytes.Equal(r.raw, c.Bytes()):
-		w.violate(Identity, "%s applies another change under %s than its author wrote", n.name(), r.label)
 	case n.applied[space].has(r.id):
 		w.violate(CausalOrder, "%s applies %s a second time", n.name(), r.label)
 	}
-	if i := r.visible.missing(n.applied[space].bitset); i >= 0 {
+	if i := n.lacks(space, r); i >= 0 {
 		w.violate(CausalOrder, "%s applies %s before %s, which its author had seen", n.name(), r.label, h.records[i].label)
 	}
 	n.applied[space].add(r)
+}
+
+// lacks returns a change that the author of r had applied and the node has not, -1
+// for none. What nobody can tell does not count: of which branch it was.
+func (n *node) lacks(space int, r *record) int {
+	i := r.visible.missing(n.applied[space].bitset)
+	if i < 0 || !n.world.hasForks(space) {
+		return i
+	}
+	h, visible := n.world.histories[space], r.visible.clone()
+	for ; i >= 0 && n.world.onBranch(space, h.records[i].dot); i = visible.missing(n.applied[space].bitset) {
+		n.world.blurred = n.world.blurred || n.held(space, h.records[i].dot) != nil
+		visible.remove(i)
+	}
+	return i
 }
 
 // checkReopened compares what a node finds in its store with what was committed.
@@ -188,7 +209,7 @@ func (n *node) logged(space int) (found bitset, err error) {
 			if err != nil {
 				return err
 			}
-			known := w.histories[space].byDot[h.Dot]
+			known := w.histories[space].twin(h.Dot, rec.Value)
 			if known == nil {
 				w.violate(Durability, "%s finds %s in its log, which was never committed", n.name(), w.label(h.Dot))
 				continue
@@ -206,7 +227,7 @@ func (n *node) checkVector(space int) {
 	h := w.histories[space]
 	for _, d := range n.Vector(w.spaces[space]).Sorted() {
 		total += d.Seq
-		if r := h.byDot[d]; r == nil || !n.applied[space].has(r.id) {
+		if n.held(space, d) == nil {
 			w.violate(Vectors, "%s claims %s in %s and has not applied it", n.name(), w.label(d), h.space)
 		}
 	}
@@ -238,7 +259,7 @@ func (n *node) checkSaid(how, space string, heads []merge.Dot) {
 	w := n.world
 	i := w.spaceIndex(space)
 	for _, d := range heads {
-		if r := w.histories[i].byDot[d]; r == nil || !n.applied[i].has(r.id) {
+		if n.held(i, d) == nil {
 			w.violate(Honesty, "%s %s %s, which is not durable there", n.name(), how, w.label(d))
 		}
 	}

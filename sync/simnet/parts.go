@@ -48,6 +48,10 @@ func (n *node) features() []string {
 	if n.world.knobs.Nameless && n.id == 0 {
 		f = slices.DeleteFunc(f, func(name string) bool { return name == crdtsync.FeatureNames })
 	}
+	if n.id < n.world.knobs.Hubs {
+		f = append(f, crdtsync.FeatureHub)
+	}
+	slices.Sort(f)
 	if n.unparted() {
 		f = slices.DeleteFunc(f, func(f string) bool { return f == crdtsync.FeatureFragment })
 	}

@@ -72,6 +72,7 @@ func (w *world) sample(k int) {
 			n.judged[i] = true
 			n.judge(i)
 			n.read(i)
+			n.checkMembers(i)
 		}
 	}
 }

@@ -29,6 +29,9 @@ const (
 	Clone                // a copy of Peer's store replaces Node's, under a new origin
 	Rollback             // the copy replaces Node's store, which does not know
 	Retire               // a new node without data takes Node's place
+	Trim                 // Node's log of Space goes as far as all have it who are waited for
+	Dismiss              // people retire Peer at Node
+	Readmit              // and take it back
 	Truncate             // a part of Node's log of Space goes; see node.truncate for Amount
 )
 

@@ -7,9 +7,8 @@ import (
 
 // A trace is what a run tells about itself, a line an event.
 type trace struct {
-	lines  []string
-	ended  bool // with a violation
-	healed bool // ticks are not told after that
+	lines []string
+	ended bool // with a violation
 }
 
 // tell adds a line to the trace, if there is one. n is who acts, nil for the

@@ -43,7 +43,11 @@ type world struct {
 	only     []Oracle // that count, nil for all
 
 	forked  []fork
-	noticed bool // somebody knows of a fork
+	healed  bool
+	settled bool // and at rest
+	// blurred says that a change was applied on top of another than its author had
+	// seen: what it removed may come back, and what it means cannot be said.
+	blurred bool
 }
 
 // newWorld returns the world of a seed, with nothing in it yet.
@@ -117,6 +121,24 @@ func (w *world) do(s Step) {
 		return
 	}
 	w.act(s, w.nodes[s.Node], w.nodes[s.Peer])
+	w.mend()
+}
+
+// mend lets nodes mend what they have found, sooner or later.
+func (w *world) mend() {
+	for _, n := range w.nodes {
+		if len(n.mends) > 0 && w.steps%3 > 0 {
+			n.mendAll(w.mendingCrash())
+		}
+	}
+}
+
+// mendingCrash is where in a mending the node crashes, now and then.
+func (w *world) mendingCrash() CrashPoint {
+	if w.knobs.CrashInside == 0 || w.healed || w.steps%5 > 1 {
+		return NoCrash
+	}
+	return BeforeCommit + CrashPoint(w.steps%5)
 }
 
 func (w *world) act(s Step, n, peer *node) {
@@ -139,6 +161,8 @@ func (w *world) act(s Step, n, peer *node) {
 		w.halfOpen(n, peer)
 	case Clone:
 		n.copyFrom(peer)
+	case Dismiss, Readmit:
+		n.turn(peer, s.Do == Dismiss)
 	case Block, Unblock:
 		w.block(n, peer, s.Do == Block)
 	default:
@@ -166,6 +190,8 @@ func (w *world) actOnMachine(s Step, n *node) {
 		n.rollBack()
 	case Retire:
 		n.retire()
+	case Trim:
+		n.trim(s)
 	case Truncate:
 		n.truncate(s)
 	}
