@@ -286,6 +286,9 @@ func (b *batch) heads(space int) []merge.Dot {
 	heads := sortedHeads(b.persists[space].Heads)
 	for o := range b.offered[space] {
 		d := merge.Dot{Origin: o, Seq: b.node.spaces[space].Head(o).Seq}
+		if b.node.world.bugs.ackWaiting {
+			d.Seq = b.offers[len(b.offers)-1].Change.Dot.Seq
+		}
 		if _, moved := b.persists[space].Heads[o]; !moved && d.Seq > 0 {
 			heads = append(heads, d)
 		}

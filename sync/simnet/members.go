@@ -86,7 +86,7 @@ func (n *node) cutOf(space string) func(crdtsync.Cursor) *merge.VersionVector {
 func (n *node) meet(o merge.Origin, meetings ...crdtsync.Meeting) {
 	for _, c := range meetings {
 		m := n.members(n.world.spaceIndex(c.Space))
-		m.roster.Met(o, c.Cursor, c.Sure)
+		m.roster.Met(o, c.Cursor, c.Sure || n.world.bugs.guessIsProof)
 		m.changed(o)
 	}
 }
@@ -105,11 +105,18 @@ func (n *node) gossip(peer *node, s *side) {
 		if m.roster.Heard(hello.Origin, hello.Name, slices.Contains(hello.Features, crdtsync.FeatureHub), n.seconds()) {
 			m.changed(hello.Origin)
 		}
-		list, upTo := m.roster.News(hello.Origin, s.told[i], crdtsync.MaxMembers)
-		for _, f := range crdtsync.TellMembers(name, list, m.roster.Common(hello.Origin), n.cutOf(name)) {
-			n.world.coverage[SeenGossip]++
-			n.send(peer, []crdtsync.Frame{f})
+		if n.world.bugs.untoldMembers {
+			continue
 		}
+		list, upTo := m.roster.News(hello.Origin, s.told[i], crdtsync.MaxMembers)
+		for _, told := range list {
+			if n.world.bugs.ownForTheirs {
+				told.Beyond = n.Vector(name)
+			}
+		}
+		frames := crdtsync.TellMembers(name, list, m.roster.Common(hello.Origin), n.cutOf(name))
+		n.world.coverage[SeenGossip] += len(frames)
+		n.send(peer, frames)
 		s.told[i] = upTo
 	}
 }
@@ -172,6 +179,9 @@ func (n *node) trim(s Step) {
 	}
 	name := n.world.spaces[s.Space]
 	horizon := n.lyingCensus(s.Space).Horizon(n.Vector(name), n.origin)
+	if n.world.bugs.trimOwn {
+		horizon = n.Vector(name)
+	}
 	if horizon == nil {
 		return
 	}

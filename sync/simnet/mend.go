@@ -32,6 +32,9 @@ func (n *node) foundForks(forks ...crdtsync.Fork) {
 // foundSplits notes what proves that origins have forked.
 func (n *node) foundSplits(splits ...crdtsync.Split) {
 	for _, s := range splits {
+		if n.world.bugs.secretForks {
+			continue
+		}
 		f := crdtsync.Fork{Space: s.Space, Origin: s.Dot.Origin, Common: s.Dot.Seq - 1}
 		if !n.world.onBranch(n.world.spaceIndex(s.Space), s.Dot) {
 			n.world.violate(Identity, "%s takes %s for a name of two changes", n.name(), n.world.label(s.Dot))
@@ -98,6 +101,9 @@ func (n *node) mending(f found) *spacestore.Mending {
 	}
 	if space >= 0 && n.spaces[space] != nil && n.spaces[space].Head(f.Origin).Seq > f.Common {
 		m.Space = n.spaces[space]
+	}
+	if n.world.bugs.renameOnly {
+		m.Space = nil
 	}
 	if m.Space == nil && f.Origin != n.origin {
 		return nil

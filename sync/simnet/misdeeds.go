@@ -224,6 +224,8 @@ func (b *batch) keepPrint(space int, p *crdtsync.Persist) {
 func (n *node) withhold(s *side, f crdtsync.Frame) bool {
 	bugs := n.world.bugs
 	switch f := f.(type) {
+	case *crdtsync.Forked:
+		return bugs.secretForks
 	case *crdtsync.Subscribe:
 		return bugs.askOnce && s.once("ask "+f.Space)
 	case *crdtsync.Partial:
@@ -259,4 +261,26 @@ func (n *node) isOldRemoval(raw []byte) bool {
 }
 
 // lyingCensus is the census by which the node speaks: a mutant's is not true.
-func (n *node) lyingCensus(space int) *crdtsync.Census { return n.census(space) }
+func (n *node) lyingCensus(space int) *crdtsync.Census {
+	c, bugs := n.census(space), n.world.bugs
+	if bugs.forgetMember && len(c.Members) > 0 {
+		c.Members = c.Members[1:]
+	}
+	if bugs.endlessLease {
+		c.Lease = 1 << 40
+	}
+	for _, m := range c.Members {
+		m.Hub = m.Hub || bugs.anyHub
+		if bugs.retiredCounts && m.Retired() {
+			m.Turns++
+		}
+	}
+	return c
+}
+
+// hideHeads takes what a snapshot is of out of its chunks.
+func (n *node) hideHeads(f crdtsync.Frame) {
+	if c, ok := f.(*crdtsync.SnapshotChunk); ok && n.world.bugs.noHeads {
+		c.Heads = nil
+	}
+}

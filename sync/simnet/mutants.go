@@ -29,11 +29,17 @@ type bugs struct {
 	cursorFirst, bareCursor bool
 	// In fragments.
 	claimMore bool
+	// In what is said of members, and done because of it.
+	guessIsProof, forgetMember, retiredCounts, endlessLease, untoldMembers, anyHub, ownForTheirs, trimOwn bool
+	// In forks.
+	renameOnly, secretForks bool
+	// In acknowledgements and snapshots.
+	ackWaiting, noHeads bool
 }
 
 // Mutants returns the mutants, in a slice of the caller's own.
 func Mutants() []*Mutant {
-	return slices.Concat(kindMutants(), coreMutants(), driverMutants())
+	return slices.Concat(kindMutants(), coreMutants(), driverMutants(), memberMutants())
 }
 
 // MutantNamed returns the mutant of that name, nil if there is none.
@@ -113,5 +119,22 @@ func driverMutants() []*Mutant {
 		{"name-of-another", "a cell of a change is taken for the one that is named", bugs{nextOp: true}},
 		{"resumes-too-far", "a node says of a change in fragments that it has more than it has", bugs{claimMore: true}},
 		{"map-order", "the order of a map's iteration reaches the network", bugs{mapOrder: true}},
+	}
+}
+
+func memberMutants() []*Mutant {
+	return []*Mutant{
+		{"as-many-are-the-same", "a peer with as many changes counts as having the same", bugs{guessIsProof: true}},
+		{"frontier-forgets-a-member", "the frontier does not wait for one of the members", bugs{forgetMember: true}},
+		{"retired-counts", "a retired member is waited for, and counts as a copy", bugs{retiredCounts: true}},
+		{"lease-never-ends", "a member that is gone is waited for for ever", bugs{endlessLease: true}},
+		{"members-untold", "nobody is told of the members that others have met", bugs{untoldMembers: true}},
+		{"everybody-is-a-hub", "any member counts as a hub", bugs{anyHub: true}},
+		{"own-for-theirs", "a node tells of members that they have what it has itself", bugs{ownForTheirs: true}},
+		{"trims-to-its-own", "the log is cut to what is here and not to what all have", bugs{trimOwn: true}},
+		{"renames-only", "a node that was set back takes a new origin and leaves what it wrote since under the old one", bugs{renameOnly: true}},
+		{"forks-kept-secret", "what proves a fork is neither used nor told", bugs{secretForks: true}},
+		{"acknowledges-what-waits", "a change that came early is acknowledged like one that is durable", bugs{ackWaiting: true}},
+		{"snapshot-without-heads", "a snapshot brings cells and not what is in them", bugs{noHeads: true}},
 	}
 }

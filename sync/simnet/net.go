@@ -170,6 +170,7 @@ func (n *node) send(peer *node, frames []crdtsync.Frame) {
 		if n.withhold(s, f) {
 			continue
 		}
+		n.hideHeads(f)
 		w.checkFrame(n, f)
 		b, err := wire.AppendLong(nil, f)
 		if err != nil {

@@ -161,7 +161,10 @@ func (w *world) becomeStable(bound int) {
 	for i, name := range w.spaces {
 		for _, n := range w.nodes {
 			own := n.Vector(name)
-			for _, b := range n.census(i).Blockers(own) {
+			if x := n.stranger(i); x != nil {
+				w.violate(Stability, "%d heartbeats after all is level %s has not heard that %s keeps %s", bound, n.name(), x.name(), name)
+			}
+			for _, b := range n.lyingCensus(i).Blockers(own) {
 				w.violate(Stability, "%d heartbeats after all is level %s still waits for %d changes of %s at %s", bound, n.name(), b.Missing, name, w.labels[b.Origin])
 			}
 		}
@@ -183,11 +186,22 @@ func (n *node) retireGone() {
 	}
 }
 
+// stranger returns a node that keeps a space and of which this one has not heard,
+// nil if it knows all.
+func (n *node) stranger(space int) *node {
+	for _, x := range n.world.nodes {
+		if x != n && x.Summary(n.world.spaces[space]).Changes > 0 && n.members(space).roster.Member(x.origin) == nil {
+			return x
+		}
+	}
+	return nil
+}
+
 // stable reports whether all nodes say that everything is stable.
 func (w *world) stable() bool {
 	for i, name := range w.spaces {
 		for _, n := range w.nodes {
-			if own := n.Vector(name); !n.census(i).Frontier(own).Covers(own) {
+			if own := n.Vector(name); n.stranger(i) != nil || !n.lyingCensus(i).Frontier(own).Covers(own) {
 				return false
 			}
 		}
