@@ -446,6 +446,7 @@ func (l *Link) Merged(space string, applied []merge.Dot, err error) (r Ready) {
 		case err == nil:
 			r.Send = append(r.Send, acks(space, applied, l.position(s))...)
 			s.settled()
+			s.unusable = 0
 			l.noteMerged(s)
 		case forked:
 			r.Send = append(r.Send, newNack(space, refused))
@@ -454,7 +455,9 @@ func (l *Link) Merged(space string, applied []merge.Dot, err error) (r Ready) {
 			}
 		default:
 			s.doubt = true // ask for everything
-			l.ask(s, &r)
+			if s.unusable++; s.unusable == 1 {
+				l.ask(s, &r) // at once; after another one at some tick
+			}
 		}
 	})
 	return r

@@ -36,6 +36,7 @@ type linkSpace struct {
 	ended     *SnapshotEnd         // one that waits until the clock has reached it
 	stuck     bool                 // the log does not hold what the peer lacks, and no snapshot has ended
 	doubt     bool                 // a snapshot did not add up: ask for everything
+	unusable  int                  // snapshots one after the other that did not
 	spelled   bool                 // the peer was told that some names mean nothing here
 	spell     *merge.VersionVector // and what the peer told of that, nil for nothing
 	// What the peer has sent, by origin: since the last tick, and before it

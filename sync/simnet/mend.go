@@ -32,7 +32,7 @@ func (n *node) foundForks(forks ...crdtsync.Fork) {
 // foundSplits notes what proves that origins have forked.
 func (n *node) foundSplits(splits ...crdtsync.Split) {
 	for _, s := range splits {
-		if n.world.bugs.secretForks {
+		if n.world.bugs.secretForks || n.world.bugs.renameOnly && n.is.Has(s.Dot.Origin) {
 			continue
 		}
 		f := crdtsync.Fork{Space: s.Space, Origin: s.Dot.Origin, Common: s.Dot.Seq - 1}

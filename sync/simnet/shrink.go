@@ -22,11 +22,19 @@ func (c *Counterexample) String() string {
 	fmt.Fprintf(&b, "seed %d violates %q\n", c.Seed, c.Failure.Oracle)
 	fmt.Fprintf(&b, "knobs: %v\n", c.Knobs)
 	fmt.Fprintf(&b, "shrunk to %d steps in %d runs:\n", len(c.Schedule), c.Runs)
-	for _, l := range c.Lines {
+	lines, left := c.Lines, 0
+	if left = len(lines) - firstLines - lastLines; left > 0 {
+		lines = slices.Concat(lines[:firstLines], []string{fmt.Sprintf("%11s%d lines are left out", "", left)}, lines[len(lines)-lastLines:])
+	}
+	for _, l := range lines {
 		fmt.Fprintln(&b, l)
 	}
 	return b.String()
 }
+
+// What is printed of a long run, of which most is heartbeats after the healing in
+// which nothing comes to rest.
+const firstLines, lastLines = 120, 40
 
 // Shrink cuts the schedule of a failed run down as long as the same oracle is
 // violated, in at most runs runs, and returns what is left with its trace. A
