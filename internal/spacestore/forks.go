@@ -140,14 +140,22 @@ type bases struct {
 	r     store.Reader
 	space string
 	first merge.Dot
+	head  uint64 // of the origin, in the space
 	floor uint64
 	read  bool
 	log   map[crdtsync.CellKey][]byte
 }
 
+func basesBefore(r store.Reader, s *crdtsync.Space, first merge.Dot) *bases {
+	return &bases{r: r, space: s.Name(), first: first, head: s.Head(first.Origin).Seq, floor: s.Floor(first.Origin)}
+}
+
 // of returns the payload of the last write to a cell, nil if there is none, or
-// [crdtsync.ErrNoBase].
+// [crdtsync.ErrNoBase], if not all changes before are here.
 func (b *bases) of(key crdtsync.CellKey) ([]byte, error) {
+	if b.head+1 < b.first.Seq {
+		return nil, crdtsync.ErrNoBase
+	}
 	if err := b.readLog(); err != nil {
 		return nil, err
 	}
@@ -210,7 +218,7 @@ func TakeBack(tx store.Tx, was *crdtsync.Space, st *crdtsync.Stage, first merge.
 	if was.Floor(o) >= first.Seq {
 		return nil, ErrBelowFloor
 	}
-	branch := &crdtsync.Branch{Base: (&bases{r: tx, space: name, first: first, floor: was.Floor(o)}).of}
+	branch := &crdtsync.Branch{Base: basesBefore(tx, was, first).of}
 	for seq := first.Seq; seq <= was.Head(o).Seq; seq++ {
 		c, err := decoded(tx, name, merge.Dot{Origin: o, Seq: seq})
 		if err != nil {
@@ -237,10 +245,9 @@ func TakeBack(tx store.Tx, was *crdtsync.Space, st *crdtsync.Stage, first merge.
 // SetApart writes changes of a branch of which the space has applied none again
 // under the origin of the branch, in the stage, as far as that is possible now. It
 // returns how many there are of them that need not be kept.
-func SetApart(tx store.Tx, was *crdtsync.Space, st *crdtsync.Stage, kinds crdt.Kinds, branch []*crdtsync.Change) (done int, err error) {
+func SetApart(r store.Reader, was *crdtsync.Space, st *crdtsync.Stage, kinds crdt.Kinds, branch []*crdtsync.Change) (done int, err error) {
 	first := branch[0].Dot
-	base := &bases{r: tx, space: was.Name(), first: first, floor: was.Floor(first.Origin)}
-	again, left := crdtsync.Reissue(kinds, &crdtsync.Branch{Changes: branch, Base: base.of})
+	again, left := crdtsync.Reissue(kinds, &crdtsync.Branch{Changes: branch, Base: basesBefore(r, was, first).of})
 	if len(left) > 0 {
 		branch = branch[:left[0].Change.Dot.Seq-first.Seq]
 	}

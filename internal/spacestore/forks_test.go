@@ -186,3 +186,23 @@ func TestSplitsAreKept(t *testing.T) {
 		t.Errorf("Load = %v, want a CorruptError about the proof", err)
 	}
 }
+
+// TestSetApartOfWhatIsMissing leaves a branch of counts to others where not all is
+// here that the branch grew out of: what was counted before is not known.
+func TestSetApartOfWhatIsMissing(t *testing.T) {
+	o := merge.Origin{9}
+	_, _, all := counted(t, o, 4)
+	for have, want := range []int{0, 0, 0, 1} {
+		s, space, _ := counted(t, o, have)
+		view(t, s, func(r store.Reader) error {
+			st := space.Stage(spacestore.Cells{Reader: r, Space: name}, 0)
+			st.Sever(all[3].Dot)
+			done, err := spacestore.SetApart(r, space, st, crdt.Builtin(), all[3:])
+			st.Commit()
+			if waiting, _ := space.Waiting(); done != want || waiting > 0 {
+				t.Errorf("with %d of the 3 changes before the branch: %d set apart and %d waiting, want %d and 0", have, done, waiting, want)
+			}
+			return err
+		})
+	}
+}
