@@ -40,6 +40,17 @@ func NewSplit(space string, a, b []byte) (s Split, ok bool) {
 	return Split{space, one.Dot, [2][]byte{a, b}}, order != 0
 }
 
+// Disown returns a split of c, which its author has taken back and somebody else
+// still has, and a change without writes in its place. The change for which it was
+// taken back may be gone; so everybody sets the branch apart all the same.
+func Disown(space string, c *Change) (Split, bool) {
+	void, err := NewChange(c.Dot, c.Time+1, c.Prev, slices.Clone(c.Deps), nil)
+	if err != nil {
+		return Split{}, false
+	}
+	return NewSplit(space, c.Bytes(), void.Bytes())
+}
+
 // ErrSevered: the changes to take back are not the last ones of their origin.
 var ErrSevered = errors.New("sync: not the last changes of the origin")
 

@@ -400,6 +400,8 @@ func (o *offer) stageOne(b *batch, s *Space, c *crdtsync.Change) {
 	err := spacestore.TookBack(s.given, c)
 	if err == nil {
 		err = b.stageOf(s).Offer(c)
+	} else {
+		o.node.disown(s, c)
 	}
 	r.heads[c.Dot.Origin] = 0
 	switch refusal, refused := errors.AsType[*crdtsync.RefusedError](err); {

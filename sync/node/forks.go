@@ -115,6 +115,14 @@ func (n *Node) proveAllTaken() {
 	}
 }
 
+// disown has everybody set the branch apart that begins with c, which this node has
+// taken back: whoever sends it holds the branch.
+func (n *Node) disown(s *Space, c *crdtsync.Change) {
+	if split, ok := crdtsync.Disown(s.name, c); ok && s.severs(&split) {
+		n.foundSplit(split)
+	}
+}
+
 // splitByRefusal returns what the refusal of a change proves together with the
 // change that is in the log.
 func (b *batch) splitByRefusal(s *Space, c *crdtsync.Change) (split crdtsync.Split, ok bool) {

@@ -180,6 +180,8 @@ func (b *batch) offer(space int, c *crdtsync.Change) error {
 	err := spacestore.TookBack(b.node.given[space], c)
 	if err == nil {
 		err = st.Offer(c)
+	} else {
+		b.node.disown(space, c)
 	}
 	b.offered[space][c.Dot.Origin] = true
 	if err != nil && b.force(space, c, err) {

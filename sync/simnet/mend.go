@@ -261,6 +261,14 @@ func (n *node) proveAll() {
 	}
 }
 
+// disown notes that others hold a branch that the node has taken back.
+func (n *node) disown(space int, c *crdtsync.Change) {
+	s, ok := crdtsync.Disown(n.world.spaces[space], c)
+	if at := n.spaces[space].Severed(c.Dot.Origin); ok && (at == 0 || at > c.Dot.Seq) {
+		n.foundSplits(s)
+	}
+}
+
 // splitBy returns what the refusal of a change proves together with the change
 // that is in the log.
 func (b *batch) splitBy(space int, c *crdtsync.Change) {
