@@ -11,9 +11,9 @@ import (
 )
 
 // asks runs ticks of a link to a peer that answers, and sends one change of each
-// origin before every tick, and returns the ticks at which the link asked again. An
-// origin of which applies says no is not applied.
-func asks(t *testing.T, ticks int, applies func(o merge.Origin) bool, origins ...merge.Origin) (at []int) {
+// origin before every tick, and returns the ticks at which the link asked again.
+// When d was sent, the changes of its origin are applied up to head of d.
+func asks(t *testing.T, ticks int, head func(d merge.Dot) uint64, origins ...merge.Origin) (at []int) {
 	t.Helper()
 	p := newPair()
 	p.exchange(p.b.Start(), p.a.Start(), nothing)
@@ -22,8 +22,8 @@ func asks(t *testing.T, ticks int, applies func(o merge.Origin) bool, origins ..
 		p.a.Step(&crdtsync.Frontier{Space: "s", Changes: 1 << 40, Applied: crdtsync.Fingerprint{1}})
 		for _, o := range origins {
 			d := merge.Dot{Origin: o, Seq: uint64(tick + 2)}
-			if applies(o) {
-				heads.Raise(d)
+			if seq := head(d); seq > 0 {
+				heads.Raise(merge.Dot{Origin: o, Seq: seq})
 			}
 			p.a.Step(&crdtsync.Changes{Space: "s", Changes: [][]byte{encoded(t, d)}})
 		}
@@ -54,7 +54,12 @@ var (
 	held    = merge.Origin{8}
 )
 
-func notHeld(o merge.Origin) bool { return o != held }
+func notHeld(d merge.Dot) uint64 {
+	if d.Origin == held {
+		return 0
+	}
+	return d.Seq
+}
 
 // TestGapIsAskedForWhileOthersFlow: the first change of one origin was lost, and
 // the peer never falls silent.
@@ -66,6 +71,22 @@ func TestGapIsAskedForWhileOthersFlow(t *testing.T) {
 	}
 	if len(at) > 8 {
 		t.Errorf("asked again at ticks %v, want pauses that double", at)
+	}
+}
+
+// TestGapThatMovesIsAskedForAgain: what was asked for came, and after it something
+// else was lost.
+func TestGapThatMovesIsAskedForAgain(t *testing.T) {
+	const moves = 40
+	head := func(d merge.Dot) uint64 {
+		if d.Seq < moves {
+			return 0
+		}
+		return moves / 2
+	}
+	at := asks(t, 2*moves, head, held)
+	if i := slices.IndexFunc(at, func(tick int) bool { return tick+2 >= moves }); i < 0 || at[i]+2 > moves+1 || at[i+1] > at[i]+2 {
+		t.Errorf("asked again at ticks %v, want it at once when the gap moves, at %d, and soon after", at, moves-2)
 	}
 }
 

@@ -1,8 +1,6 @@
 package sync
 
 import (
-	"maps"
-
 	"github.com/joinery-crdt/joinery/merge"
 )
 
@@ -12,6 +10,10 @@ const (
 	maxFrameChanges = 512
 	maxFrameBytes   = 64 << 10
 )
+
+// unmet is the last change of an origin that came and could not be applied, and
+// the last that was applied when that was last looked at.
+type unmet struct{ sent, applied uint64 }
 
 // linkSpace is a link's state of one space.
 type linkSpace struct {
@@ -26,22 +28,21 @@ type linkSpace struct {
 	told      Summary   // last said
 	repeat    bool      // and to be said again: who asks may not have heard it
 	tree      tree
-	common    Cursor               // last reported as a Meeting
-	agreed    Cursor               // and as one that is sure
-	active    bool                 // changes came since the last tick
-	backoff   int                  // ticks between two requests that bring nothing
-	waited    int                  // ticks since the last request
-	sending   *sending             // a snapshot for the peer, nil for none
-	receiving *receiving           // one from the peer
-	ended     *SnapshotEnd         // one that waits until the clock has reached it
-	stuck     bool                 // the log does not hold what the peer lacks, and no snapshot has ended
-	doubt     bool                 // a snapshot did not add up: ask for everything
-	unusable  int                  // snapshots one after the other that did not
-	spelled   bool                 // the peer was told that some names mean nothing here
-	spell     *merge.VersionVector // and what the peer told of that, nil for nothing
-	// What the peer has sent, by origin: since the last tick, and before it
-	// without having been applied yet.
-	offered, unmet map[merge.Origin]uint64
+	common    Cursor                  // last reported as a Meeting
+	agreed    Cursor                  // and as one that is sure
+	active    bool                    // changes came since the last tick
+	backoff   int                     // ticks between two requests that bring nothing
+	waited    int                     // ticks since the last request
+	sending   *sending                // a snapshot for the peer, nil for none
+	receiving *receiving              // one from the peer
+	ended     *SnapshotEnd            // one that waits until the clock has reached it
+	stuck     bool                    // the log does not hold what the peer lacks, and no snapshot has ended
+	doubt     bool                    // a snapshot did not add up: ask for everything
+	unusable  int                     // snapshots one after the other that did not
+	spelled   bool                    // the peer was told that some names mean nothing here
+	spell     *merge.VersionVector    // and what the peer told of that, nil for nothing
+	offered   map[merge.Origin]uint64 // what the peer has sent since the last tick
+	unmet     map[merge.Origin]unmet  // what it sent before, and is not applied yet
 
 	revoked     bool        // the peer does not let us have it
 	probe       *probe      // for the last common change of an own origin, may be nil
@@ -107,34 +108,44 @@ func (s *linkSpace) noteOffered(d merge.Dot) {
 }
 
 // gap reports whether something that the peer sent before the last tick is
-// still not applied: a change before it was lost, or it was refused.
-func (s *linkSpace) gap(local Local) bool {
-	applied := func(o merge.Origin, seq uint64) bool { return seq <= local.Head(s.name, o) }
-	maps.DeleteFunc(s.unmet, applied)
-	gap := len(s.unmet) > 0
+// still not applied: a change before it was lost, or it was refused. It moves if
+// others were applied meanwhile that lay before it.
+func (s *linkSpace) gap(local Local) (gap, moves bool) {
+	for o, u := range s.unmet {
+		head := local.Head(s.name, o)
+		if moves = moves || head > u.applied; head >= u.sent {
+			delete(s.unmet, o)
+			continue
+		}
+		gap = true
+		s.unmet[o] = unmet{u.sent, head}
+	}
 	for o, seq := range s.offered {
-		if !applied(o, seq) && len(s.unmet) < maxUnmet {
+		if head := local.Head(s.name, o); seq > head && len(s.unmet) < maxUnmet {
 			if s.unmet == nil {
-				s.unmet = make(map[merge.Origin]uint64)
+				s.unmet = make(map[merge.Origin]unmet)
 			}
-			s.unmet[o] = max(s.unmet[o], seq)
+			s.unmet[o] = unmet{max(s.unmet[o].sent, seq), head}
 		}
 	}
 	clear(s.offered)
-	return gap
+	return gap, gap && moves
 }
 
 // stalled reports whether it is time to ask again: there is a gap, or nothing
 // came since the last tick. The pauses between requests double while that stays
-// so: what comes and is refused each time must not be asked for at every tick. A
+// so: what comes and is refused each time must not be asked for at every tick. They
+// begin anew when a gap moves. A
 // request that was not answered was lost, and is repeated without such a pause. A
 // peer that sends without gaps is asked now and then all the same, because what
 // it sends does not show what was lost of other origins.
 func (s *linkSpace) stalled(local Local) bool {
 	pause := s.backoff
-	switch gap := s.gap(local); {
+	switch gap, moves := s.gap(local); {
 	case s.active && !gap:
 		s.backoff, pause = 0, maxBackoff
+	case moves:
+		s.backoff, pause = 0, 0
 	case s.unheard:
 		pause = min(pause, 1)
 	}
