@@ -57,43 +57,6 @@ func SetGiven(tx store.Tx, space string, o merge.Origin, g Given) error {
 	return tx.Put(space, store.Meta, slices.Concat(givenPrefix, o[:]), append(b, g.Taken.Hash[:]...))
 }
 
-var takenPrefix = []byte("taken\x00")
-
-// SetTaken keeps the first change of a branch that was taken back, on which other
-// changes of this node depend: see [ProveTaken].
-func SetTaken(tx store.Tx, space string, d merge.Dot, raw []byte) error {
-	return tx.Put(space, store.Meta, slices.Concat(takenPrefix, d.Origin[:]), raw)
-}
-
-// ProveTaken returns what proves that an origin of this node has forked, once the
-// change is here whose dot a change was taken back for. What depends on that branch
-// cannot be applied anywhere unless all know of the fork: dots of the branch may
-// name nothing.
-func ProveTaken(r store.Reader, space string, g Given) (s crdtsync.Split, ok bool, err error) {
-	if g.Taken.Dot.Seq == 0 {
-		return s, false, nil
-	}
-	raw, err := r.Get(space, store.Meta, slices.Concat(takenPrefix, g.Taken.Dot.Origin[:]))
-	if err != nil {
-		return s, false, ignore(err, store.ErrNotFound)
-	}
-	raw = slices.Clone(raw)
-	other, err := Change(r, space, g.Taken.Dot)
-	if err != nil {
-		return s, false, ignore(err, store.ErrNotFound)
-	}
-	s, ok = crdtsync.NewSplit(space, raw, other)
-	return s, ok, nil
-}
-
-// ignore returns err unless it is the other.
-func ignore(err, other error) error {
-	if errors.Is(err, other) {
-		return nil
-	}
-	return err
-}
-
 // AllGiven returns what a space keeps of origins that its node gave up.
 func AllGiven(r store.Reader, space string) (map[merge.Origin]Given, error) {
 	all := make(map[merge.Origin]Given)

@@ -1,7 +1,6 @@
 package spacestore
 
 import (
-	"crypto/sha256"
 	"errors"
 	"slices"
 	"time"
@@ -75,6 +74,7 @@ type Mending struct {
 // when that is durable, lets all spaces write under Is.Origin and ends all links.
 type Mended struct {
 	Is      *Identity        // from now on
+	Split   *crdtsync.Split  // what severs the origin, nil if it is not
 	Given   map[string]Given // by space: what is kept of the origin that forked
 	Fork    crdtsync.Fork    // as deep as it could be mended
 	Stage   *crdtsync.Stage  // nil if nothing was taken back, like Persist
@@ -86,7 +86,7 @@ type Mended struct {
 
 // Run writes the outcome. Nothing that is in memory has changed when it returns.
 func (m *Mending) Run(tx store.Tx) (*Mended, error) {
-	out := &Mended{Is: m.Is, Given: make(map[string]Given), Fork: m.Fork}
+	out := &Mended{Is: m.Is, Split: m.Split, Given: make(map[string]Given), Fork: m.Fork}
 	if m.Fork.Origin == m.Is.Origin {
 		out.Is = &Identity{m.NewOrigin(), append(slices.Clone(m.Is.Former), m.Is.Origin)}
 		if err := errors.Join(SetOrigin(tx, out.Is.Origin), SetFormer(tx, out.Is.Former), m.giveUp(tx, out)); err != nil {
@@ -136,7 +136,9 @@ func (out *Mended) first() merge.Dot {
 }
 
 // takeBack notes the first change that is taken back, lest it come again from
-// somebody to whom it was sent.
+// somebody to whom it was sent. If the node has built on the branch since, it severs
+// its own origin: what depends on dots that may name nothing any more could be
+// applied nowhere else.
 func (m *Mending) takeBack(tx store.Tx, out *Mended) error {
 	first := out.first()
 	if m.Split != nil || first.Seq > m.Space.Head(first.Origin).Seq {
@@ -146,11 +148,14 @@ func (m *Mending) takeBack(tx store.Tx, out *Mended) error {
 	if err != nil {
 		return err
 	}
-	if m.builtOn() {
-		err = SetTaken(tx, m.Space.Name(), first, raw)
+	c, err := crdtsync.DecodeChange(slices.Clone(raw))
+	if err != nil {
+		return err
 	}
-	g := Given{Own: out.Fork.Common, Taken: crdtsync.Known{Dot: first, Hash: sha256.Sum256(raw)}}
-	return errors.Join(err, m.give(tx, out, m.Space.Name(), g))
+	if split, ok := crdtsync.Disown(m.Space.Name(), c); ok && m.builtOn() {
+		out.Split = &split
+	}
+	return m.give(tx, out, m.Space.Name(), Given{Own: out.Fork.Common, Taken: crdtsync.Known{Dot: first, Hash: c.Hash()}})
 }
 
 // builtOn reports whether the node has written in the space under another origin
@@ -166,9 +171,9 @@ func (m *Mending) builtOn() bool {
 func (m *Mending) reissue(tx store.Tx, out *Mended) error {
 	name := m.Space.Name()
 	out.Stage = m.Space.Stage(Cells{Reader: tx, Space: name}, 0)
-	if m.Split != nil {
-		out.Stage.Sever(m.Split.Dot)
-		if err := SetSplit(tx, *m.Split); err != nil {
+	if out.Split != nil {
+		out.Stage.Sever(out.Split.Dot)
+		if err := SetSplit(tx, *out.Split); err != nil {
 			return err
 		}
 	}
@@ -193,10 +198,10 @@ func (m *Mending) reissue(tx store.Tx, out *Mended) error {
 // setApart writes again what is known of the branches that were not applied: the
 // changes that prove the fork, and what follows them in quarantine.
 func (m *Mending) setApart(tx store.Tx, out *Mended) error {
-	if m.Split == nil {
+	if out.Split == nil {
 		return nil
 	}
-	for _, raw := range m.Split.Changes {
+	for _, raw := range out.Split.Changes {
 		branch, err := m.branch(raw)
 		if err != nil {
 			return err

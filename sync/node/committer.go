@@ -201,7 +201,6 @@ func (b *batch) publish() {
 	}
 	b.publishMeetings()
 	b.publishHolds()
-	b.proveTaken()
 	b.tellLinks()
 }
 

@@ -81,40 +81,6 @@ func (n *Node) foundSplit(split crdtsync.Split) {
 	}
 }
 
-// proveTaken looks whether what was applied proves a fork of an own origin, on a
-// branch of which others of this node's changes depend.
-func (b *batch) proveTaken() {
-	for _, s := range b.order {
-		for _, c := range b.persists[s].Log {
-			if given, ok := s.given[c.Dot.Origin]; ok && given.Taken.Dot == c.Dot {
-				b.node.proveTaken(s, given)
-			}
-		}
-	}
-}
-
-func (n *Node) proveTaken(s *Space, given spacestore.Given) {
-	err := n.store.View(n.ctx, func(r store.Reader) error {
-		split, ok, err := spacestore.ProveTaken(r, s.name, given)
-		if ok && s.severs(&split) {
-			n.foundSplit(split)
-		}
-		return err
-	})
-	if err != nil && n.ctx.Err() == nil {
-		n.log.Warn("a fork cannot be proved", "code", "store_error", "space", s.name, "err", err)
-	}
-}
-
-// proveAllTaken does so when the node was opened: it may have ended in between.
-func (n *Node) proveAllTaken() {
-	for _, s := range n.allSpaces() {
-		for _, given := range s.given {
-			n.proveTaken(s, given)
-		}
-	}
-}
-
 // disown has everybody set the branch apart that begins with c, which this node has
 // taken back: whoever sends it holds the branch.
 func (n *Node) disown(s *Space, c *crdtsync.Change) {

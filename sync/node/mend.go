@@ -175,8 +175,8 @@ func (m *mending) show(s *Space) {
 	if s == m.space {
 		m.Stage.Commit()
 		s.recent.Reset()
-		if m.fork.split != nil {
-			s.publishSplit(m.fork.split, m.Unkept)
+		if m.Split != nil {
+			s.publishSplit(m.Split, m.Unkept)
 		}
 		s.lagWatchers()
 		for _, h := range m.Kept {

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -313,14 +314,14 @@ func TestFormerOriginsAreTold(t *testing.T) {
 
 // meetFork connects a puppet that knows all features and says that it has known
 // of the node's origin.
-func meetFork(t *testing.T, n *node.Node, known crdtsync.Known) *puppet {
+func meetFork(t *testing.T, n *node.Node, space string, known crdtsync.Known) *puppet {
 	t.Helper()
 	p := attach(t, n)
 	h := hello(merge.Origin{9})
 	h.Features = crdtsync.Features()
 	p.send(h)
 	hear[*crdtsync.Subscribe](p)
-	p.send(&crdtsync.Subscribe{Space: "s", Vector: &merge.VersionVector{}, Known: []crdtsync.Known{known}})
+	p.send(&crdtsync.Subscribe{Space: space, Vector: &merge.VersionVector{}, Known: []crdtsync.Known{known}})
 	return p
 }
 
@@ -349,7 +350,7 @@ func TestTakenBackIsForgotten(t *testing.T) {
 		before := n.Origin()
 		updateAtOnce(t, n, m, 1+branch)
 		other := forge(t, merge.Dot{Origin: before, Seq: 1}, 0, crdtsync.Hash{}, nil, adding(t, 2))
-		p := meetFork(t, n, crdtsync.Known{Dot: other.Dot, Hash: other.Hash()})
+		p := meetFork(t, n, "s", crdtsync.Known{Dot: other.Dot, Hash: other.Hash()})
 		hear[*crdtsync.Goaway](p)
 		synctest.Wait()
 
@@ -445,7 +446,7 @@ func TestTakenBackElsewhere(t *testing.T) {
 				hear[*crdtsync.Subscribe](reader)
 				reader.send(&crdtsync.Subscribe{Space: "s", Vector: &merge.VersionVector{}})
 				has := hear[*crdtsync.Changes](reader).Changes
-				p := meetFork(t, a, crdtsync.Known{Dot: merge.Dot{Origin: before, Seq: uint64(common) + 1}, Hash: crdtsync.Hash{1}})
+				p := meetFork(t, a, "s", crdtsync.Known{Dot: merge.Dot{Origin: before, Seq: uint64(common) + 1}, Hash: crdtsync.Hash{1}})
 				if common > 0 {
 					answer := &crdtsync.Heads{Space: "s", N: hear[*crdtsync.Ask](p).N}
 					for i, raw := range has[:common] {
@@ -466,6 +467,36 @@ func TestTakenBackElsewhere(t *testing.T) {
 						return nil
 					})
 				}
+			})
+		})
+	}
+}
+
+// TestBuiltOnWhatIsGone lets a node write on top of a branch that it takes back
+// later, for a change that is nowhere any more: what it wrote flows all the same.
+func TestBuiltOnWhatIsGone(t *testing.T) {
+	for _, crash := range []bool{false, true} {
+		t.Run(fmt.Sprint("crash=", crash), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				disk := new(memstore.Disk)
+				a, b := openOn(t, disk), open(t)
+				before := a.Origin()
+				mustUpdate(t, a.Space("s"), add(1))
+				mustUpdate(t, a.Space("t"), add(1))
+				known := crdtsync.Known{Dot: merge.Dot{Origin: before, Seq: 1}, Hash: crdtsync.Hash{1}}
+				hear[*crdtsync.Goaway](meetFork(t, a, "t", known))
+				mustUpdate(t, a.Space("s"), func(tx *node.Tx) error {
+					return errors.Join(ids.Remove(tx, 1), ids.Add(tx, 2))
+				})
+				hear[*crdtsync.Goaway](meetFork(t, a, "s", known))
+				if crash {
+					synctest.Wait()
+					a.Close()
+					a = openOn(t, disk)
+				}
+				keep(t, a, b)
+				time.Sleep(20 * time.Second)
+				checkHas(t, []int{1, 2}, a, b) // which of the branches it removed 1 from nobody can tell
 			})
 		})
 	}

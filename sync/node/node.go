@@ -250,7 +250,6 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.proveAllTaken()
 	n.wg.Go(n.commitLoop)
 	n.wg.Go(n.auditLoop)
 	if n.cfg.TruncateEvery > 0 {

@@ -239,7 +239,6 @@ func (b *batch) publish(crash CrashPoint) {
 			n.judged[i] = false
 			b.reload(i)
 			n.committed(i, b)
-			n.proveTaken(i, b.persists[i].Log)
 		}
 	}
 	if crash == AfterCommit {

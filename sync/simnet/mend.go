@@ -136,12 +136,13 @@ func (n *node) showMended(f found, out *spacestore.Mended) {
 		n.rolledBack = false
 		n.become(out.Is)
 	}
-	if f.split != nil {
-		w.coverage[SeenSevered]++
-		w.tell(n, "severs %s in %s, which names two changes", w.label(f.split.Dot), f.Space)
-	} else {
+	if f.split == nil {
 		w.coverage[SeenRollback]++
 		w.tell(n, "goes on as %s and takes back what it wrote after %s of %s", w.labels[n.origin], w.label(merge.Dot{Origin: f.Origin, Seq: f.Common}), f.Space)
+	}
+	if out.Split != nil {
+		w.coverage[SeenSevered]++
+		w.tell(n, "severs %s in %s, which names two changes", w.label(out.Split.Dot), f.Space)
 	}
 	for i, name := range w.spaces {
 		if g, ok := out.Given[name]; ok {
@@ -150,8 +151,8 @@ func (n *node) showMended(f found, out *spacestore.Mended) {
 		if out.Stage != nil && f.Space == name {
 			out.Stage.Commit()
 			n.recent[i].Reset()
-			if f.split != nil {
-				n.splits[i][f.Origin] = *f.split
+			if out.Split != nil {
+				n.splits[i][f.Origin] = *out.Split
 			}
 			n.recordMended(i, out)
 		}
@@ -227,38 +228,6 @@ func (n *node) loadForks(r store.Reader, name string) (err error) {
 		n.splits[i][s.Dot.Origin] = s
 	}
 	return err
-}
-
-// proveTaken looks whether what was applied proves a fork of an own origin.
-func (n *node) proveTaken(space int, log []*crdtsync.Change) {
-	for _, c := range log {
-		if g, ok := n.given[space][c.Dot.Origin]; ok && g.Taken.Dot == c.Dot {
-			n.prove(space, g)
-		}
-	}
-}
-
-func (n *node) prove(space int, g spacestore.Given) {
-	name := n.world.spaces[space]
-	err := n.view(func(r store.Reader) error {
-		s, ok, err := spacestore.ProveTaken(r, name, g)
-		if ok && n.Severed(name, s.Dot.Origin) == 0 {
-			n.foundSplits(s)
-		}
-		return err
-	})
-	if err != nil {
-		n.world.violate(Protocol, "%s cannot read what it has taken back: %v", n.name(), err)
-	}
-}
-
-// proveAll does so for all that the node has given up, when it starts.
-func (n *node) proveAll() {
-	for i, given := range n.given {
-		for _, o := range slices.SortedFunc(maps.Keys(given), merge.Origin.Compare) {
-			n.prove(i, given[o])
-		}
-	}
 }
 
 // disown notes that others hold a branch that the node has taken back.

@@ -108,7 +108,6 @@ func (n *node) start() {
 	}
 	n.world.tell(n, "starts%s", n.describeState())
 	n.checkReopened()
-	n.proveAll()
 }
 
 func (n *node) load() error {

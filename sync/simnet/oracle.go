@@ -1,6 +1,8 @@
 package simnet
 
 import (
+	"slices"
+
 	"github.com/joinery-crdt/joinery/merge"
 	"github.com/joinery-crdt/joinery/store"
 	crdtsync "github.com/joinery-crdt/joinery/sync"
@@ -163,18 +165,43 @@ func (n *node) recordApplied(space int, c *crdtsync.Change) {
 }
 
 // lacks returns a change that the author of r had applied and the node has not, -1
-// for none. What nobody can tell does not count: of which branch it was.
+// for none. What nobody can tell does not count: of which branch it was, and what
+// was seen only with the branch.
 func (n *node) lacks(space int, r *record) int {
 	i := r.visible.missing(n.applied[space].bitset)
 	if i < 0 || !n.world.hasForks(space) {
 		return i
 	}
 	h, visible := n.world.histories[space], r.visible.clone()
-	for ; i >= 0 && n.world.onBranch(space, h.records[i].dot); i = visible.missing(n.applied[space].bitset) {
-		n.world.blurred = n.world.blurred || n.held(space, h.records[i].dot) != nil
+	for ; i >= 0; i = visible.missing(n.applied[space].bitset) {
+		if n.world.onBranch(space, h.records[i].dot) {
+			n.world.blurred = n.world.blurred || n.held(space, h.records[i].dot) != nil
+		} else if n.world.follows(space, r, h.records[i], make(map[*record]bool)) {
+			return i
+		}
 		visible.remove(i)
 	}
 	return i
+}
+
+// follows reports whether r names x, or a change that does, and so on, but for
+// what is said by changes of branches.
+func (w *world) follows(space int, r, x *record, been map[*record]bool) bool {
+	if r == x || been[r] || !r.visible.has(x.id) {
+		return r == x
+	}
+	been[r] = true
+	c, err := crdtsync.DecodeChange(r.raw)
+	if err != nil {
+		return true
+	}
+	h := w.histories[space]
+	for _, d := range append(slices.Clone(c.Deps), merge.Dot{Origin: c.Dot.Origin, Seq: c.Dot.Seq - 1}) {
+		if y := h.byDot[d]; y != nil && !w.onBranch(space, d) && w.follows(space, y, x, been) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkReopened compares what a node finds in its store with what was committed.
