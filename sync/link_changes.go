@@ -21,6 +21,9 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 				foreign++
 			}
 		}
+		if s.probing() {
+			return // nor is the position ours
+		}
 		if foreign > 0 && foreign == len(f.Changes) {
 			l.prune(s, r)
 		}
@@ -35,8 +38,9 @@ func (l *Link) stepChanges(f *Changes, r *Ready) {
 }
 
 // stepChange offers one change of at most most bytes, unless it is known or nobody
-// could apply it, and reports whether it is known from elsewhere. An error says
-// that it has not even a name.
+// could apply it, and reports whether it is known from elsewhere. While it is not
+// known which changes of an own origin are to be taken back, nothing is offered: it
+// may be built on others of their names. An error says that it has not even a name.
 func (l *Link) stepChange(s *linkSpace, raw []byte, most int, r *Ready) (foreign bool, err error) {
 	h, err := ReadHeader(raw)
 	if err != nil {
@@ -47,7 +51,7 @@ func (l *Link) stepChange(s *linkSpace, raw []byte, most int, r *Ready) (foreign
 	s.noteOffered(h.Dot)
 	l.probed(s, h.Dot, func() Hash { return sha256.Sum256(raw) }, r)
 	l.witnessed(s, h.Dot, raw, r)
-	if h.Dot.Seq < l.local.Head(s.name, h.Dot.Origin) {
+	if s.probing() || h.Dot.Seq < l.local.Head(s.name, h.Dot.Origin) {
 		return foreign, nil
 	}
 	if c, refusal := l.readChange(s, h, raw, most); refusal != nil {

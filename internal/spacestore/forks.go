@@ -1,6 +1,7 @@
 package spacestore
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -240,6 +241,29 @@ func TakeBack(tx store.Tx, was *crdtsync.Space, st *crdtsync.Stage, first merge.
 		}
 	}
 	return left, clearTable(tx, name, store.Arrival)
+}
+
+// builtOn reports whether a change of another origin depends on a branch that begins
+// with first.
+func builtOn(r store.Reader, space string, first *crdtsync.Change) (bool, error) {
+	onBranch := func(d merge.Dot) bool { return d.Origin == first.Dot.Origin && d.Seq >= first.Dot.Seq }
+	for rec, err := range r.Scan(space, store.Log, store.Range{}) {
+		if err != nil {
+			return false, err
+		}
+		h, err := crdtsync.ReadHeader(rec.Value)
+		if err == nil && (h.Time < first.Time || h.Dot.Origin == first.Dot.Origin || !bytes.Contains(rec.Value, first.Dot.Origin[:])) {
+			continue
+		}
+		c, err := crdtsync.DecodeChange(slices.Clone(rec.Value))
+		if err != nil {
+			return false, corrupt(space, store.Log, rec.Key, err)
+		}
+		if slices.ContainsFunc(c.Deps, onBranch) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // SetApart writes changes of a branch of which the space has applied none again

@@ -136,7 +136,7 @@ func (out *Mended) first() merge.Dot {
 }
 
 // takeBack notes the first change that is taken back, lest it come again from
-// somebody to whom it was sent. If the node has built on the branch since, it severs
+// somebody to whom it was sent. If something was built on the branch, the node severs
 // its own origin: what depends on dots that may name nothing any more could be
 // applied nowhere else.
 func (m *Mending) takeBack(tx store.Tx, out *Mended) error {
@@ -152,18 +152,14 @@ func (m *Mending) takeBack(tx store.Tx, out *Mended) error {
 	if err != nil {
 		return err
 	}
-	if split, ok := crdtsync.Disown(m.Space.Name(), c); ok && m.builtOn() {
+	built, err := builtOn(tx, m.Space.Name(), c)
+	if err != nil {
+		return err
+	}
+	if split, ok := crdtsync.Disown(m.Space.Name(), c); ok && built {
 		out.Split = &split
 	}
 	return m.give(tx, out, m.Space.Name(), Given{Own: out.Fork.Common, Taken: crdtsync.Known{Dot: first, Hash: c.Hash()}})
-}
-
-// builtOn reports whether the node has written in the space under another origin
-// since it gave up the one that forked: that may depend on the branch.
-func (m *Mending) builtOn() bool {
-	return slices.ContainsFunc(append(slices.Clone(m.Is.Former), m.Is.Origin), func(o merge.Origin) bool {
-		return o != m.Fork.Origin && m.Space.Head(o).Seq > 0
-	})
 }
 
 // reissue writes a branch again under the origin that belongs to it. What cannot

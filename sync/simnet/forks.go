@@ -101,25 +101,6 @@ func (w *world) heldTwice(f fork) bool {
 	return false
 }
 
-// orphaned reports whether a node holds a change that follows from one that is
-// lost: it applied it on top of another of that name, which it took back. No other
-// node can apply it.
-func (w *world) orphaned() bool {
-	for i, h := range w.histories {
-		for _, r := range h.records {
-			if r.again != nil || !w.onBranch(i, r.dot) || w.heldBySomebody(i, r) {
-				continue
-			}
-			for _, n := range w.nodes {
-				if slices.ContainsFunc(h.records, func(x *record) bool { return n.applied[i].has(x.id) && x.visible.has(r.id) }) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
 // settleForks gives the nodes time to repair what was built on a change that was
 // taken back, and demands that no dot names two changes in the end.
 func (w *world) settleForks(bound int) {

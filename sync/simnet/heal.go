@@ -25,9 +25,6 @@ func (w *world) finish() {
 	ticks := w.run(bound, w.level)
 	w.coverage[SeenHealTicks] = max(w.coverage[SeenHealTicks], ticks)
 	if w.failure == nil && !w.level() {
-		if w.orphaned() {
-			return
-		}
 		w.violate(Liveness, "%s", w.describeStuck(bound))
 	}
 	if w.failure != nil {
@@ -132,7 +129,7 @@ func (w *world) keepWriting(bound int) {
 		}
 		return false
 	})
-	if w.failure == nil && !w.everywhere(before) && !w.orphaned() {
+	if w.failure == nil && !w.everywhere(before) {
 		w.violate(Liveness, "while the nodes go on writing, %s", w.describeStuck(ticks))
 	}
 }

@@ -57,6 +57,7 @@ type record struct {
 	raw     []byte
 	acked   bool    // its writer was told that it is durable
 	lost    bool    // a restore threw it away where nobody else had it
+	aside   bool    // a node that does not know its types keeps it in quarantine
 	again   *record // what its author has made of it after taking it back
 	next    *record // with the same dot
 }
@@ -135,7 +136,7 @@ func (h *history) alone(r *record) bool { return r.next == nil && h.byDot[r.dot]
 // required returns what every node has to hold in the end.
 func (h *history) required() (s bitset) {
 	for _, r := range h.records {
-		if !r.lost && r.again == nil {
+		if !r.lost && !r.aside && r.again == nil {
 			s.add(r.id)
 		}
 	}

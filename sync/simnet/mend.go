@@ -183,8 +183,11 @@ func (n *node) recordMended(space int, out *spacestore.Mended) {
 	}
 	n.applied[space] = left
 	for _, held := range out.Kept {
-		if n.older() {
-			break // others write them again
+		if n.older() { // others write it again, if they have it
+			if r := h.twin(held.Dot, held.Raw); r != nil {
+				r.aside = true
+			}
+			continue
 		}
 		w.violate(Durability, "%s cannot write %s of %s again: %s", n.name(), w.label(held.Dot), h.space, held.Reason)
 	}
