@@ -46,7 +46,7 @@ func Reissue(kinds crdt.Kinds, b *Branch) (again []*Change, left []Left) {
 	first := b.Changes[0]
 	r := reissue{
 		kinds: kinds, base: b.Base, first: first, to: BranchOrigin(first.Hash()),
-		renamed: make(map[uint64]uint64),
+		renamed: make(map[uint64]uint64), put: make(map[CellKey]merge.DotSet),
 	}
 	for i, c := range b.Changes {
 		err := r.change(c)
@@ -73,6 +73,7 @@ type reissue struct {
 	first   *Change
 	to      merge.Origin
 	renamed map[uint64]uint64 // number in the branch to number now
+	put     map[CellKey]merge.DotSet // what it has put into a cell and not superseded
 	again   []*Change
 }
 
@@ -125,12 +126,37 @@ func (r *reissue) op(c *Change, dot merge.Dot, op *CellOp, into map[CellKey]crdt
 		if err == nil {
 			err = kind.Check(w)
 		}
-		into[at(m.Element)] = m.Op
+		into[at(m.Element)] = r.supersede(kind, w, at(m.Element))
 	}
 	if errors.Is(err, crdt.ErrUnknownKind) || errors.Is(err, ErrNoBase) {
 		err = fmt.Errorf("%w: %w", errBlind, err)
 	}
 	return err
+}
+
+// supersede returns the op of w, which also supersedes what the branch has put into
+// the cell before, where the kind allows it. Its author had seen that, and does not
+// name it if others had superseded it: under the name that it had.
+func (r *reissue) supersede(kind crdt.Kind, w crdt.Write, key CellKey) crdt.Op {
+	before := r.put[key]
+	if seen := union(w.Seen, before); len(before) > 0 {
+		plain := w.Op
+		if w.Seen = seen; kind.Check(w) != nil {
+			w.Op = plain
+		}
+	}
+	left := slices.DeleteFunc(slices.Clone(before), w.Seen.Contains)
+	if w.Put {
+		left = append(left, w.Dot)
+	}
+	r.put[key] = left
+	return w.Op
+}
+
+func union(a, b merge.DotSet) merge.DotSet {
+	both := slices.Concat(a, b)
+	slices.SortFunc(both, merge.Dot.Compare)
+	return slices.Compact(both)
 }
 
 // before returns what stands in a counter's cell before the branch: of the origin

@@ -64,7 +64,9 @@ func (n *node) rewrites(space int, c *crdtsync.Change) bool {
 	if h.byDot[c.Dot] == nil || !n.rolledBack {
 		return false
 	}
-	if r := h.twin(c.Dot, c.Bytes()); r != nil {
+	if r := h.twin(c.Dot, c.Bytes()); r != nil { // to the byte, and taken back all the same
+		w.tell(n, "writes %s again", r.label)
+		w.forked = append(w.forked, fork{space, c.Dot})
 		n.applied[space].add(r)
 		return true
 	}
