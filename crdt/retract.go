@@ -16,6 +16,18 @@ type Retraction struct {
 	// Base is the payload of the origin's last write to the cell that stays, nil
 	// if there is none. It matters where a cell counts what its origin did.
 	Base []byte
+	// Others returns the payloads of all that others have written to the cell, and
+	// false if they are not all known: then all that was reset of what the cell counts
+	// stays reset, also what the changes that are taken back have reset. It may be nil.
+	Others func() ([][]byte, bool)
+}
+
+// others is Others.
+func (r *Retraction) others() ([][]byte, bool) {
+	if r.Others == nil {
+		return nil, false
+	}
+	return r.Others()
 }
 
 // Retract returns the cell without what the changes that are taken back have put
@@ -62,7 +74,20 @@ func (k lattice[L, P]) retract(cell []byte, r *Retraction) ([]byte, error) {
 			return nil, &WriteError{k.name, err.Error()}
 		}
 	}
-	left := Share{max(base.P, share.PBase), max(base.N, share.NBase), share.PBase, share.NBase}
+	reset := Share{PBase: share.PBase, NBase: share.NBase}
+	if share.PBase > base.PBase || share.NBase > base.NBase {
+		if writes, ok := r.others(); ok {
+			reset.PBase, reset.NBase = base.PBase, base.NBase
+			for _, payload := range writes {
+				write, err := decodeShare(payload)
+				if err != nil {
+					return nil, &WriteError{k.name, err.Error()}
+				}
+				reset.PBase, reset.NBase = max(reset.PBase, write.PBase), max(reset.NBase, write.NBase)
+			}
+		}
+	}
+	left := Share{max(base.P, reset.PBase), max(base.N, reset.NBase), reset.PBase, reset.NBase}
 	if r.Base == nil && left == (Share{}) {
 		return nil, nil
 	}
@@ -120,6 +145,18 @@ func (f *counterField[V, P]) retract(cell []byte, r *Retraction) ([]byte, error)
 	base, err := f.base(r.Base)
 	if err != nil {
 		return nil, err
+	}
+	if P(P(&base.gone).Clone()).Merge(&c.gone) {
+		if writes, ok := r.others(); ok {
+			c.gone = base.gone
+			for _, payload := range writes {
+				write, err := f.base(payload)
+				if err != nil {
+					return nil, err
+				}
+				P(&c.gone).Merge(&write.gone)
+			}
+		}
 	}
 	c.all = base.all
 	P(&c.all).Merge(&c.gone)

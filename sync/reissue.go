@@ -18,6 +18,9 @@ type Branch struct {
 	// the branch, nil if there is none, or [ErrNoBase]. It is asked for cells that
 	// count what the origin did.
 	Base func(CellKey) ([]byte, error)
+	// Others returns the payloads of what other origins have written to such a cell,
+	// in any order, and false if they are not all known. It may be nil.
+	Others func(CellKey) ([][]byte, bool)
 }
 
 // ErrNoBase: it is not known what an origin had counted before it forked.
@@ -72,7 +75,7 @@ type reissue struct {
 	base    func(CellKey) ([]byte, error)
 	first   *Change
 	to      merge.Origin
-	renamed map[uint64]uint64 // number in the branch to number now
+	renamed map[uint64]uint64        // number in the branch to number now
 	put     map[CellKey]merge.DotSet // what it has put into a cell and not superseded
 	again   []*Change
 }

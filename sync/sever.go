@@ -93,7 +93,7 @@ func (st *Stage) TakeBack(b *Branch, before Head) ([]Left, error) {
 		return nil, ErrSevered
 	}
 	for _, c := range b.Changes {
-		if err := st.retract(c, first.Dot, b.Base); err != nil {
+		if err := st.retract(c, first.Dot, b); err != nil {
 			return nil, err
 		}
 	}
@@ -122,7 +122,7 @@ type since merge.Dot
 func (s since) Contains(d merge.Dot) bool { return d.Origin == s.Origin && d.Seq >= s.Seq }
 
 // retract takes what c put out of its cells.
-func (st *Stage) retract(c *Change, first merge.Dot, base func(CellKey) ([]byte, error)) error {
+func (st *Stage) retract(c *Change, first merge.Dot, branch *Branch) error {
 	for i := range c.Ops {
 		key := c.Ops[i].Cell
 		kind, ok := st.space.kinds[key.Kind]
@@ -132,7 +132,7 @@ func (st *Stage) retract(c *Change, first merge.Dot, base func(CellKey) ([]byte,
 		}
 		r := crdt.Retraction{Origin: first.Origin, Gone: since(first), Element: []byte(key.Element)}
 		if namesOrigin(key, first.Origin) {
-			b, err := base(key)
+			b, err := branch.Base(key)
 			if errors.Is(err, ErrNoBase) {
 				continue // what it counted stays counted
 			}
@@ -140,6 +140,9 @@ func (st *Stage) retract(c *Change, first merge.Dot, base func(CellKey) ([]byte,
 				return err
 			}
 			r.Base = b
+			if others := branch.Others; others != nil {
+				r.Others = func() ([][]byte, bool) { return others(key) }
+			}
 		}
 		target, err := st.cell(key)
 		if err != nil {

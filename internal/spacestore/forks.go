@@ -145,10 +145,47 @@ type bases struct {
 	floor uint64
 	read  bool
 	log   map[crdtsync.CellKey][]byte
+	whole bool                          // the log is there from the first change on
+	rest  map[crdtsync.CellKey][][]byte // what others have written to cells of the origin, nil if not read
 }
 
 func basesBefore(r store.Reader, s *crdtsync.Space, first merge.Dot) *bases {
-	return &bases{r: r, space: s.Name(), first: first, head: s.Head(first.Origin).Seq, floor: s.Floor(first.Origin)}
+	b := &bases{r: r, space: s.Name(), first: first, head: s.Head(first.Origin).Seq, floor: s.Floor(first.Origin), whole: true}
+	for d := range s.Vector().Heads() {
+		b.whole = b.whole && s.Floor(d.Origin) == 0
+	}
+	return b
+}
+
+// others returns what other origins have written to a cell of the origin, and false
+// if the log does not tell.
+func (b *bases) others(key crdtsync.CellKey) ([][]byte, bool) {
+	if !b.whole {
+		return nil, false
+	}
+	if b.rest == nil {
+		b.rest = make(map[crdtsync.CellKey][][]byte)
+		for rec, err := range b.r.Scan(b.space, store.Log, store.Range{}) {
+			if err != nil {
+				b.whole = false
+				return nil, false
+			}
+			if !bytes.Contains(rec.Value, b.first.Origin[:]) || bytes.HasPrefix(rec.Key, b.first.Origin[:]) {
+				continue
+			}
+			c, err := crdtsync.DecodeChange(slices.Clone(rec.Value))
+			if err != nil {
+				b.whole = false
+				return nil, false
+			}
+			for i := range c.Ops {
+				if op := &c.Ops[i]; op.Put && strings.HasSuffix(op.Cell.Element, string(b.first.Origin[:])) {
+					b.rest[op.Cell] = append(b.rest[op.Cell], op.Payload)
+				}
+			}
+		}
+	}
+	return b.rest[key], true
 }
 
 // of returns the payload of the last write to a cell, nil if there is none, or
@@ -219,7 +256,8 @@ func TakeBack(tx store.Tx, was *crdtsync.Space, st *crdtsync.Stage, first merge.
 	if was.Floor(o) >= first.Seq {
 		return nil, ErrBelowFloor
 	}
-	branch := &crdtsync.Branch{Base: basesBefore(tx, was, first).of}
+	base := basesBefore(tx, was, first)
+	branch := &crdtsync.Branch{Base: base.of, Others: base.others}
 	for seq := first.Seq; seq <= was.Head(o).Seq; seq++ {
 		c, err := decoded(tx, name, merge.Dot{Origin: o, Seq: seq})
 		if err != nil {
