@@ -109,7 +109,7 @@ func (w *world) settleForks(bound int) {
 	if w.forked == nil || w.failure != nil {
 		return
 	}
-	w.run(bound, w.alike)
+	w.run(bound, func() bool { return w.alike() && !slices.ContainsFunc(w.forked, w.heldTwice) })
 	for _, f := range w.forked {
 		if w.heldTwice(f) {
 			w.violate(Detection, "%d heartbeats after the nodes are level %s still names two changes", bound, w.label(f.dot))
