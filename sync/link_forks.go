@@ -99,12 +99,19 @@ func (l *Link) tickForks(s *linkSpace, mine Summary, level bool, r *Ready) {
 	}
 }
 
-// tellForks tells what proves the forks of a space, some at a time.
+// tellForks tells what proves the forks of a space, some at a time, as far as it
+// fits into frames.
 func (l *Link) tellForks(s *linkSpace, c Chainer, r *Ready) {
+	most := MaxWhole
+	if l.Both(FeaturePiece) {
+		most = maxCellLong
+	}
 	splits := c.Splits(s.name)
 	for range min(maxProofs, len(splits)) {
 		split := splits[s.forks.told%len(splits)]
-		s.forks.told++
+		if s.forks.told++; max(len(split.Changes[0]), len(split.Changes[1])) > most {
+			continue // peers find it out when they meet the other branch
+		}
 		for _, raw := range split.Changes {
 			r.Send = append(r.Send, &Forked{s.name, raw})
 		}

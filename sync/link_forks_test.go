@@ -351,3 +351,37 @@ func FuzzForkFrames(f *testing.F) {
 		}
 	})
 }
+
+// TestLongProofIsNotTold has a proof that fits into a frame, one that fits into a
+// long one, and one that fits into none.
+func TestLongProofIsNotTold(t *testing.T) {
+	for _, c := range []struct {
+		size   int
+		pieces bool
+		told   int
+	}{
+		{crdtsync.MaxWhole, false, 2},
+		{crdtsync.MaxWhole + 1, false, 0},
+		{crdtsync.MaxWhole + 1, true, 2},
+		{crdtsync.MaxLong, true, 0},
+	} {
+		local := &chained{replica: newReplica(t, 1, "s"), ended: make(map[merge.Origin]uint64)}
+		local.splits = []crdtsync.Split{{Space: "s", Changes: [2][]byte{make([]byte, c.size), make([]byte, 10)}}}
+		l := crdtsync.NewLink(crdtsync.LinkConfig{Origin: local.origin}, local)
+		hello := helloOf(2)
+		hello.Features = slices.DeleteFunc(crdtsync.Features(), func(f string) bool { return f == crdtsync.FeaturePiece && !c.pieces })
+		l.Step(hello)
+		l.Step(&crdtsync.Welcome{Version: crdtsync.Version})
+		l.Step(&crdtsync.Subscribed{Space: "s"})
+		l.Step(&crdtsync.Frontier{Space: "s", Changes: 1, Applied: crdtsync.Fingerprint{1}})
+		told := find[*crdtsync.Forked](l.Tick().Send)
+		if len(told) != c.told {
+			t.Errorf("%d bytes, pieces %v: %d frames, want %d", c.size, c.pieces, len(told), c.told)
+		}
+		for _, f := range told {
+			if b, err := wire.AppendLong(nil, f); err != nil {
+				t.Errorf("%d bytes do not fit into a frame of %d: %v", c.size, len(b), err)
+			}
+		}
+	}
+}

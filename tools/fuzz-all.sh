@@ -1,48 +1,58 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the root module, one after the other, each for a few
-# seconds. Usage: tools/fuzz-all.sh [FUZZTIME], default 5s. A target that fails
-# leaves its input in testdata/fuzz of its package; the others still run.
+# Runs every fuzz target of the root module, each for a few seconds, as many at a
+# time as there are processors. Usage: tools/fuzz-all.sh [FUZZTIME], default 5s. A
+# target that fails leaves its input in testdata/fuzz of its package; the others
+# still run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fuzztime=${1:-5s}
-passed=0
-failed=0
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+module=$(go list -m)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+corpora=$(go env GOCACHE)/fuzz
 
-# Up to Go 1.26, go test may fail a target with a bare "context deadline exceeded"
-# when -fuzztime ends while a worker is busy (golang/go#75804). It has found nothing
-# then: a finding names the file of its input, a crash or a hang says so.
+# only_the_deadline log: the fuzzer gave up in the middle of a run, and nothing failed.
 only_the_deadline() {
-	grep -q '^    context deadline exceeded$' "$log" &&
-		! grep -qE 'Failing input|panic:|fatal error:|hung or terminated|build failed|_test\.go:[0-9]' "$log"
+	grep -q '^    context deadline exceeded$' "$1" &&
+		! grep -qE 'Failing input|panic:|fatal error:|hung or terminated|_test\.go:[0-9]' "$1"
 }
 
-fuzz() { # package target
-	echo "fuzz $1 $2"
-	if go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" "$1" >"$log" 2>&1 </dev/null || only_the_deadline; then
-		grep '^fuzz:' "$log" | tail -n 1 || true
-		passed=$((passed + 1))
+fuzz() { # directory target
+	local log=$work/$2-$RANDOM.log corpus=$corpora/$module/$1
+	mkdir -p "$corpus"
+	if (cd "$1" && "$work/${1//\//-}.test" -test.run '^$' -test.fuzz "^$2\$" -test.fuzztime "$fuzztime" \
+		-test.fuzzcachedir "$corpus" -test.parallel 1 </dev/null) >"$log" 2>&1 || only_the_deadline "$log"; then
+		echo "fuzz $1 $2: $(grep '^fuzz:' "$log" | tail -n 1)"
 	else
+		echo "fuzz $1 $2: FAILED"
 		cat "$log"
-		failed=$((failed + 1))
+		return 1
 	fi
 }
 
-# "go test -list" prints the names of a package's targets, then "ok <package> <time>".
-listing=$(go test -list '^Fuzz' ./...)
-targets=()
-while read -r first second _; do
-	case $first in
-	Fuzz*) targets+=("$first") ;;
-	ok)
-		for target in "${targets[@]}"; do
-			fuzz "$second" "$target"
-		done
-		targets=()
-		;;
-	esac
-done <<<"$listing"
+targets=$(git ls-files --cached --others --exclude-standard -- '*_test.go' | while read -r file; do
+	sed -n "s|^func \(Fuzz[A-Za-z0-9_]*\)(.*|$(dirname "$file") \1|p" "$file"
+done)
+[ -n "$targets" ]
+cut -d' ' -f1 <<<"$targets" | sort -u | while read -r dir; do
+	go test -c -fuzz=. -o "$work/${dir//\//-}.test" "./$dir"
+done
 
-echo "fuzz: $passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+# One worker to a target, and as many targets at a time as there are processors.
+failed=0
+running=0
+while read -r dir target; do
+	if [ "$running" -ge "$(nproc)" ]; then
+		wait -n || failed=$((failed + 1))
+		running=$((running - 1))
+	fi
+	fuzz "$dir" "$target" &
+	running=$((running + 1))
+done <<<"$targets"
+while [ "$running" -gt 0 ]; do
+	wait -n || failed=$((failed + 1))
+	running=$((running - 1))
+done
+
+echo "fuzz: $(wc -l <<<"$targets") targets, $failed failed"
+[ "$failed" -eq 0 ]
