@@ -8,7 +8,8 @@ export CGO_ENABLED=0
 
 for platform in linux/amd64 linux/arm64 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do
 	echo "build $platform"
-	GOOS=${platform%/*} GOARCH=${platform#*/} go build ./...
+	# Nobody runs what comes out: without optimising it takes a third less.
+	GOOS=${platform%/*} GOARCH=${platform#*/} go build -gcflags='all=-N -l' ./...
 done
 
 browser=()
