@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,5 +34,8 @@ func TestResetOnABranch(t *testing.T) {
 			}
 		}
 		checkEqual(t, "s", restored, b)
+		if got := problems(restored); !slices.Equal(got, []string{"new_origin"}) {
+			t.Errorf("problems = %v, want new_origin and no repair", got)
+		}
 	})
 }
