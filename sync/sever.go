@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -49,6 +50,21 @@ func Disown(space string, c *Change) (Split, bool) {
 		return Split{}, false
 	}
 	return NewSplit(space, c.Bytes(), void.Bytes())
+}
+
+// Disowned reports whether the split is one that an author makes of itself: see
+// [Disown].
+func (s Split) Disowned() bool {
+	for _, raw := range s.Changes {
+		c, err := DecodeChange(slices.Clone(raw))
+		if err != nil {
+			return false
+		}
+		if own, ok := Disown(s.Space, c); ok && slices.EqualFunc(own.Changes[:], s.Changes[:], bytes.Equal) {
+			return true
+		}
+	}
+	return false
 }
 
 // ErrSevered: the changes to take back are not the last ones of their origin.

@@ -288,6 +288,10 @@ func TestSplitProves(t *testing.T) {
 	if !ok || !okAgain || s.Dot != dotOf(1, 2) || !bytes.Equal(s.Changes[0], again.Changes[0]) {
 		t.Errorf("NewSplit = %v, %v and %v, %v; want the same proof", s, ok, again, okAgain)
 	}
+	void, ok := crdtsync.Disown("s", one)
+	if !ok || !void.Disowned() || void.Dot != one.Dot || s.Disowned() {
+		t.Errorf("Disown = %v, %v; want a split that is disowned, unlike %v", void, ok, s)
+	}
 	for name, other := range map[string][]byte{
 		"the same":            one.Bytes(),
 		"another predecessor": craft(t, dotOf(1, 2), 6, crdtsync.Hash{2}, nil, put(t, 2)).Bytes(),

@@ -241,11 +241,15 @@ func (s *Space) addForks(st *Status) {
 			h := c.Hash()
 			names[i] = fmt.Sprintf("%s (hash %s)", crdtsync.BranchOrigin(h), hex.EncodeToString(h[:6]))
 		}
+		action := "find the device with that origin: if it was restored or copied, connect it, and it goes on under a new origin by itself; if nobody knows it, take its access away: it tells different peers different things"
+		if split.Disowned() {
+			action = "nothing, if the device with that origin was restored or copied: it says so itself, and goes on under a new origin; if it was not, somebody forges its changes: look who may write the space"
+		}
 		st.Problems = append(st.Problems, Problem{
 			Code: "origin_forked", Space: s.name,
 			Cause: fmt.Sprintf("%s names two different changes: all that was taken of the two branches from there on is kept under the origins %s and %s, and nothing more is taken of %s",
 				split.Dot, names[0], names[1], split.Dot.Origin),
-			Action: "find the device with that origin: if it was restored or copied, connect it, and it goes on under a new origin by itself; if nobody knows it, take its access away: it tells different peers different things",
+			Action: action,
 		})
 	}
 }

@@ -497,6 +497,10 @@ func TestBuiltOnWhatIsGone(t *testing.T) {
 				keep(t, a, b)
 				time.Sleep(20 * time.Second)
 				checkHas(t, []int{1, 2}, a, b) // which of the branches it removed 1 from nobody can tell
+				st := b.Status()
+				if i := slices.IndexFunc(st.Problems, func(p node.Problem) bool { return p.Code == "origin_forked" }); i < 0 || !strings.HasPrefix(st.Problems[i].Action, "nothing, if the device") {
+					t.Errorf("problems = %+v, want a fork that the device has told of itself", st.Problems)
+				}
 			})
 		})
 	}
