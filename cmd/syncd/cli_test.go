@@ -203,7 +203,6 @@ func badCommands(d *device, dir, nowhere string) []badCommand {
 		{"set s k " + strings.Repeat("v", 100_000) + " --type orset", "", 2, "operations of orset"},
 		{"tx s", `{"ops":`, 2, "json"},
 		{"tx s", `{"ops":[{"op":"inc","key":"k"},{"op":"jump","key":"k"}]}`, 2, "operation 1"},
-		{"tx s", `{"ops":[{"op":"set","key":"k","value":"` + strings.Repeat("v", 250_000) + `"}]}`, 2, "split the transaction"},
 		{"tx s", strings.Repeat(" ", 3<<20), 2, "2097152"},
 		{"peers add ftp://x", "", 2, "example"},
 		{"serve --listen nonsense", "", 2, "host:port"},

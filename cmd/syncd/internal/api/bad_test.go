@@ -12,6 +12,7 @@ import (
 
 	v1 "github.com/joinery-crdt/joinery/cmd/syncd/internal/v1"
 	"github.com/joinery-crdt/joinery/merge"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
 	"github.com/joinery-crdt/joinery/sync/node"
 )
 
@@ -62,7 +63,7 @@ func (d *device) expect(t *testing.T, method, path, body, code, says string, hea
 }
 
 func TestBadOperations(t *testing.T) {
-	d := serve(t, node.Config{})
+	d := serve(t, node.Config{MaxChange: crdtsync.MaxWhole})
 	d.do(t, "s", v1.Op{Op: "add", Type: "twopset", Key: "gone", Value: value(t, `"x"`)})
 	d.do(t, "s", v1.Op{Op: "remove", Type: "twopset", Key: "gone", Value: value(t, `"x"`)})
 	d.do(t, "s", v1.Op{Op: "inc", Key: "full", By: by(math.MaxInt64)})
