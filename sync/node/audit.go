@@ -235,7 +235,7 @@ func (n *Node) mend(ctx context.Context, m *crdtsync.Mending, p *peer) (done *cr
 		return nil
 	})
 	if err == nil && refused == nil {
-		s.noteRepaired(done, p)
+		s.noteRepaired(m, done, p)
 	}
 	return done, errors.Join(err, refused)
 }
@@ -264,13 +264,18 @@ type repairs struct {
 // maxDisputed bounds how many disputed cells are told apart.
 const maxDisputed = 1000
 
-func (s *Space) noteRepaired(done *crdtsync.Mended, p *peer) {
+// noteRepaired remembers the outcome of a mending for the status. What was disputed
+// is forgotten when a fork is mended; so it does not count if that has happened since.
+func (s *Space) noteRepaired(m *crdtsync.Mending, done *crdtsync.Mended, p *peer) {
 	if len(done.Repaired)+len(done.Disputed) == 0 {
 		return
 	}
 	s.mu.Lock()
 	s.repairs.cells += len(done.Repaired)
 	for _, key := range done.Disputed {
+		if s.core.Summary().Applied != m.Applied {
+			break
+		}
 		if s.repairs.disputed == nil {
 			s.repairs.disputed = make(map[string]struct{})
 		}

@@ -25,7 +25,7 @@ func TestTreeMode(t *testing.T) {
 			for j, n := range nodes {
 				mustUpdate(t, n.Space("s"), add(10*i+j))
 			}
-			time.Sleep(10 * time.Second)
+			time.Sleep(20 * beat)
 			checkEqual(t, "s", nodes...)
 			last := len(nodes) - 1
 			mustClose(t, nodes[last])
