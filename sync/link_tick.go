@@ -55,7 +55,7 @@ func (l *Link) tickSpace(s *linkSpace, r *Ready) {
 
 // asks reports whether it is time to subscribe again.
 func (l *Link) asks(s *linkSpace, mine Summary, level bool, r *Ready) bool {
-	if s.tree.lazy {
+	if s.tree.lazy && s.answered {
 		return s.starved(mine.Changes, level)
 	}
 	return !s.answered || !level && s.stalled(l.local) && !l.need(s, r)

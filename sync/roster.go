@@ -24,13 +24,14 @@ type rosterEntry struct {
 // maxRoster bounds the members of one space that others may tell of.
 const maxRoster = 100_000
 
-// NewRoster returns the roster of a node with what it knew before. It keeps the
-// members.
+// NewRoster returns the roster of a node with what it knew before, which is news to
+// whom it has not told it since. It keeps the members.
 func NewRoster(self merge.Origin, known ...*Member) *Roster {
 	r := &Roster{self: self, members: make(map[merge.Origin]*rosterEntry)}
 	for _, m := range known {
 		if m.Origin != self {
-			*r.of(m.Origin) = rosterEntry{Member: *m}
+			r.members[m.Origin] = &rosterEntry{Member: *m}
+			r.touch(r.of(m.Origin), merge.Origin{})
 		}
 	}
 	return r

@@ -83,3 +83,16 @@ func TestStable(t *testing.T) {
 		t.Errorf("Stable of nobody else = %v, want all", got.Sorted())
 	}
 }
+
+// TestRosterTellsWhatItKnewBefore: what a node knew before it was restarted is news
+// to whom it tells nothing yet.
+func TestRosterTellsWhatItKnewBefore(t *testing.T) {
+	r := crdtsync.NewRoster(originOf(1), &crdtsync.Member{Origin: originOf(2)}, &crdtsync.Member{Origin: originOf(3)})
+	list, upTo := r.News(originOf(2), 0, crdtsync.MaxMembers)
+	if len(list) != 1 || list[0].Origin != originOf(3) {
+		t.Errorf("it tells of %v, want the one that is not spoken to", list)
+	}
+	if list, _ := r.News(originOf(2), upTo, crdtsync.MaxMembers); len(list) != 0 {
+		t.Errorf("it tells again of %v", list)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/joinery-crdt/joinery/merge"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
 )
 
 // meshOf returns a network of n replicas, each connected to the four at the
@@ -149,4 +150,26 @@ func TestTreeDiesInSilence(t *testing.T) {
 
 func everywhere(n *network, d merge.Dot) bool {
 	return !slices.ContainsFunc(n.replicas, func(r *replica) bool { return r.Head("s", d.Origin) < d.Seq })
+}
+
+// TestPrunedLinkIsStillIntroduced has a peer prune a link whose SUBSCRIBE was lost:
+// it is repeated although both are level, or the peer would never tell of members.
+func TestPrunedLinkIsStillIntroduced(t *testing.T) {
+	local := newReplica(t, 1, "s")
+	features := append(crdtsync.Features(), crdtsync.FeatureTree)
+	slices.Sort(features)
+	l := crdtsync.NewLink(crdtsync.LinkConfig{Origin: local.origin, Features: features}, local)
+	hello := helloOf(2)
+	hello.Features = features
+	l.Step(hello)
+	l.Step(&crdtsync.Welcome{Version: crdtsync.Version})
+	l.Step(&crdtsync.Prune{Space: "s"})
+	if l.Pruned() != 1 {
+		t.Fatal("the link is not pruned")
+	}
+	mine := local.Summary("s")
+	l.Step(&crdtsync.Frontier{Space: "s", Applied: mine.Applied, Cells: mine.Cells, Changes: mine.Changes})
+	if len(find[*crdtsync.Subscribe](l.Tick().Send)) == 0 {
+		t.Error("a SUBSCRIBE that nobody answered is not repeated")
+	}
 }
