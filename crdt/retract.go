@@ -16,18 +16,19 @@ type Retraction struct {
 	// Base is the payload of the origin's last write to the cell that stays, nil
 	// if there is none. It matters where a cell counts what its origin did.
 	Base []byte
-	// Others returns the payloads of all that others have written to the cell, and
-	// false if they are not all known: then all that was reset of what the cell counts
-	// stays reset, also what the changes that are taken back have reset. It may be nil.
-	Others func() ([][]byte, bool)
+	// Stays returns the writes to the cell that stay, in any order, and false if they
+	// are not all known: then all that was reset of what the cell counts stays reset,
+	// also what the changes that are taken back have reset. Writes to other cells than
+	// counters that are older than those changes may be left out. It may be nil.
+	Stays func() ([]Write, bool)
 }
 
-// others is Others.
-func (r *Retraction) others() ([][]byte, bool) {
-	if r.Others == nil {
+// stays is Stays.
+func (r *Retraction) stays() ([]Write, bool) {
+	if r.Stays == nil {
 		return nil, false
 	}
-	return r.Others()
+	return r.Stays()
 }
 
 // Retract returns the cell without what the changes that are taken back have put
@@ -48,12 +49,19 @@ func (k causal) retract(cell []byte, r *Retraction) ([]byte, error) {
 	return mergeDots(k.name, k.live, Held{cell, r.Gone}, Held{nil, r.Gone})
 }
 
-// retract drops the cell if it is one of the writes. What it had overwritten is
-// not known, and is older than what is written again.
+// retract drops the cell if it is one of the writes, for what it had overwritten as
+// far as that is known. What is not is older than what is written again.
 func (k *lwwKind) retract(cell []byte, r *Retraction) ([]byte, error) {
 	l, err := k.latest(cell)
-	if err != nil || r.Gone.Contains(l.Dot) {
-		return nil, err
+	if err != nil || !r.Gone.Contains(l.Dot) {
+		return cell, err
+	}
+	cell = nil
+	writes, _ := r.stays()
+	for _, w := range writes {
+		if cell, err = k.Join(cell, nil, w); err != nil {
+			return nil, err
+		}
 	}
 	return cell, nil
 }
@@ -76,10 +84,10 @@ func (k lattice[L, P]) retract(cell []byte, r *Retraction) ([]byte, error) {
 	}
 	reset := Share{PBase: share.PBase, NBase: share.NBase}
 	if share.PBase > base.PBase || share.NBase > base.NBase {
-		if writes, ok := r.others(); ok {
+		if writes, ok := r.stays(); ok {
 			reset.PBase, reset.NBase = base.PBase, base.NBase
-			for _, payload := range writes {
-				write, err := decodeShare(payload)
+			for _, w := range writes {
+				write, err := decodeShare(w.Payload)
 				if err != nil {
 					return nil, &WriteError{k.name, err.Error()}
 				}
@@ -147,10 +155,10 @@ func (f *counterField[V, P]) retract(cell []byte, r *Retraction) ([]byte, error)
 		return nil, err
 	}
 	if P(P(&base.gone).Clone()).Merge(&c.gone) {
-		if writes, ok := r.others(); ok {
+		if writes, ok := r.stays(); ok {
 			c.gone = base.gone
-			for _, payload := range writes {
-				write, err := f.base(payload)
+			for _, w := range writes {
+				write, err := f.base(w.Payload)
 				if err != nil {
 					return nil, err
 				}

@@ -73,11 +73,41 @@ func TestRetractReset(t *testing.T) {
 			r := &crdt.Retraction{Origin: originA, Gone: merge.DotSet{}, Element: c.element, Base: c.base}
 			want := c.all
 			if known {
-				r.Others, want = func() ([][]byte, bool) { return [][]byte{c.others}, true }, c.want
+				r.Stays, want = func() ([]crdt.Write, bool) { return []crdt.Write{{Op: crdt.Op{Put: true, Payload: c.others}}}, true }, c.want
 			}
 			if got, err := crdt.Retract(c.kind, c.cell, r); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%s, others known %v: %x, %v, want %x", c.name, known, got, err, want)
 			}
 		}
+	}
+}
+
+// TestRetractLWW takes back a write over one of the same time: which of the two wins
+// may be another one when it is made again under another origin.
+func TestRetractLWW(t *testing.T) {
+	kind := crdt.Builtin()["lww"]
+	write := func(o merge.Origin, value byte) crdt.Write {
+		return crdt.Write{Dot: merge.Dot{Origin: o, Seq: 1}, Time: 7, Op: crdt.Op{Put: true, Payload: []byte{0x61, value}}}
+	}
+	join := func(cell []byte, w crdt.Write) []byte {
+		cell, err := kind.Join(cell, merge.DotSet{}, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cell
+	}
+	low, high := write(originA, 'l'), write(originB, 'h')
+	only := join(nil, low)
+	cell := join(only, high)
+	if bytes.Equal(cell, only) {
+		t.Fatal("the write of the larger origin does not win")
+	}
+	r := &crdt.Retraction{Origin: originB, Gone: merge.DotSet{high.Dot}}
+	if got, err := crdt.Retract(kind, cell, r); err != nil || got != nil {
+		t.Errorf("what stays unknown: %x, %v, want nothing", got, err)
+	}
+	r.Stays = func() ([]crdt.Write, bool) { return []crdt.Write{low}, true }
+	if got, err := crdt.Retract(kind, cell, r); err != nil || !bytes.Equal(got, only) {
+		t.Errorf("what stays known: %x, %v, want %x", got, err, only)
 	}
 }

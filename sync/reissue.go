@@ -18,9 +18,9 @@ type Branch struct {
 	// the branch, nil if there is none, or [ErrNoBase]. It is asked for cells that
 	// count what the origin did.
 	Base func(CellKey) ([]byte, error)
-	// Others returns the payloads of what other origins have written to such a cell,
-	// in any order, and false if they are not all known. It may be nil.
-	Others func(CellKey) ([][]byte, bool)
+	// Stays returns the writes to a cell of the branch that stay, as a
+	// [crdt.Retraction] wants them. It may be nil.
+	Stays func(CellKey) ([]crdt.Write, bool)
 }
 
 // ErrNoBase: it is not known what an origin had counted before it forked.
@@ -85,7 +85,9 @@ type reissue struct {
 // branch grew out of.
 func (r *reissue) change(c *Change) error {
 	ops := make(map[CellKey]crdt.Op, len(c.Ops))
-	dot, prev, deps := merge.Dot{Origin: r.to, Seq: 1}, Hash{}, slices.Clone(c.Deps)
+	dot, prev := merge.Dot{Origin: r.to, Seq: 1}, Hash{}
+	// Its author may have seen what others made of the branch.
+	deps := slices.DeleteFunc(slices.Clone(c.Deps), func(d merge.Dot) bool { return d.Origin == r.to })
 	if n := len(r.again); n > 0 {
 		dot.Seq, prev = uint64(n)+1, r.again[n-1].Hash()
 	} else if r.first.Dot.Seq > 1 {

@@ -156,9 +156,9 @@ func (st *Stage) retract(c *Change, first merge.Dot, branch *Branch) error {
 				return err
 			}
 			r.Base = b
-			if others := branch.Others; others != nil {
-				r.Others = func() ([][]byte, bool) { return others(key) }
-			}
+		}
+		if branch.Stays != nil {
+			r.Stays = func() ([]crdt.Write, bool) { return branch.Stays(key) }
 		}
 		target, err := st.cell(key)
 		if err != nil {

@@ -304,3 +304,28 @@ func TestSplitProves(t *testing.T) {
 		}
 	}
 }
+
+// TestReissueNamesTheBranch writes a branch again of which the author had seen what
+// others made of it, and of which a write had been superseded by somebody else: what
+// comes out does not depend on itself, and the later write supersedes the earlier.
+func TestReissueNamesTheBranch(t *testing.T) {
+	adds := func(seen ...merge.Dot) crdtsync.CellOp {
+		return crdtsync.CellOp{Cell: crdtsync.CellKey{Object: "k", Kind: "orset", Element: "\x61x"}, Op: crdt.Op{Put: true, Seen: seen}}
+	}
+	first := craft(t, dotOf(1, 1), 5, crdtsync.Hash{}, nil, adds())
+	to := crdtsync.BranchOrigin(first.Hash())
+	deps := []merge.Dot{dotOf(2, 1), {Origin: to, Seq: 1}}
+	second := craft(t, dotOf(1, 2), 7, first.Hash(), deps, adds(dotOf(2, 1)))
+	again, left := crdtsync.Reissue(crdt.Builtin(), &crdtsync.Branch{Changes: []*crdtsync.Change{first, second}})
+	if len(again) != 2 || len(left) > 0 {
+		t.Fatalf("%d written again, left %v", len(again), left)
+	}
+	if got := again[1].Deps; !slices.Equal(got, []merge.Dot{dotOf(2, 1)}) {
+		t.Errorf("it depends on %v, want only the change of the other origin", got)
+	}
+	want := []merge.Dot{dotOf(2, 1), {Origin: to, Seq: 1}}
+	slices.SortFunc(want, merge.Dot.Compare)
+	if got := again[1].Ops[0].Seen; !slices.Equal(got, want) {
+		t.Errorf("it supersedes %v, want %v", got, want)
+	}
+}

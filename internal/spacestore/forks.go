@@ -145,8 +145,11 @@ type bases struct {
 	floor uint64
 	read  bool
 	log   map[crdtsync.CellKey][]byte
-	whole bool                          // the log is there from the first change on
-	rest  map[crdtsync.CellKey][][]byte // what others have written to cells of the origin, nil if not read
+	// What the branch is, if it is to be taken back, and what else was written to its
+	// cells, nil if that was not read. The log is whole from the first change on.
+	branch []*crdtsync.Change
+	rest   map[crdtsync.CellKey][]crdt.Write
+	whole  bool
 }
 
 func basesBefore(r store.Reader, s *crdtsync.Space, first merge.Dot) *bases {
@@ -157,35 +160,47 @@ func basesBefore(r store.Reader, s *crdtsync.Space, first merge.Dot) *bases {
 	return b
 }
 
-// others returns what other origins have written to a cell of the origin, and false
-// if the log does not tell.
-func (b *bases) others(key crdtsync.CellKey) ([][]byte, bool) {
-	if !b.whole {
-		return nil, false
+// stays returns the writes to a cell of the branch that stay, and false if the log
+// does not tell. Where no origins are counted, writes older than the branch are left
+// out.
+func (b *bases) stays(key crdtsync.CellKey) ([]crdt.Write, bool) {
+	if b.whole && b.rest == nil {
+		b.rest = make(map[crdtsync.CellKey][]crdt.Write)
+		b.whole = b.readStays() == nil
 	}
-	if b.rest == nil {
-		b.rest = make(map[crdtsync.CellKey][][]byte)
-		for rec, err := range b.r.Scan(b.space, store.Log, store.Range{}) {
-			if err != nil {
-				b.whole = false
-				return nil, false
-			}
-			if !bytes.Contains(rec.Value, b.first.Origin[:]) || bytes.HasPrefix(rec.Key, b.first.Origin[:]) {
-				continue
-			}
-			c, err := crdtsync.DecodeChange(slices.Clone(rec.Value))
-			if err != nil {
-				b.whole = false
-				return nil, false
-			}
-			for i := range c.Ops {
-				if op := &c.Ops[i]; op.Put && strings.HasSuffix(op.Cell.Element, string(b.first.Origin[:])) {
-					b.rest[op.Cell] = append(b.rest[op.Cell], op.Payload)
-				}
+	return b.rest[key], b.whole
+}
+
+func (b *bases) readStays() error {
+	cells := make(map[crdtsync.CellKey]bool)
+	for _, c := range b.branch {
+		for i := range c.Ops {
+			cells[c.Ops[i].Cell] = true
+		}
+	}
+	for rec, err := range b.r.Scan(b.space, store.Log, store.Range{}) {
+		if err != nil {
+			return err
+		}
+		h, err := crdtsync.ReadHeader(rec.Value)
+		if err == nil && h.Time < b.branch[0].Time && !bytes.Contains(rec.Value, b.first.Origin[:]) {
+			continue
+		}
+		c, err := crdtsync.DecodeChange(slices.Clone(rec.Value))
+		if err != nil {
+			return err
+		}
+		if c.Dot.Origin == b.first.Origin && c.Dot.Seq >= b.first.Seq {
+			continue
+		}
+		for i := range c.Ops {
+			if op := &c.Ops[i]; op.Put && cells[op.Cell] {
+				w := crdt.Write{Dot: c.Dot, Time: c.Time, Element: []byte(op.Cell.Element), Op: op.Op}
+				b.rest[op.Cell] = append(b.rest[op.Cell], w)
 			}
 		}
 	}
-	return b.rest[key], true
+	return nil
 }
 
 // of returns the payload of the last write to a cell, nil if there is none, or
@@ -257,7 +272,7 @@ func TakeBack(tx store.Tx, was *crdtsync.Space, st *crdtsync.Stage, first merge.
 		return nil, ErrBelowFloor
 	}
 	base := basesBefore(tx, was, first)
-	branch := &crdtsync.Branch{Base: base.of, Others: base.others}
+	branch := &crdtsync.Branch{Base: base.of, Stays: base.stays}
 	for seq := first.Seq; seq <= was.Head(o).Seq; seq++ {
 		c, err := decoded(tx, name, merge.Dot{Origin: o, Seq: seq})
 		if err != nil {
@@ -265,6 +280,7 @@ func TakeBack(tx store.Tx, was *crdtsync.Space, st *crdtsync.Stage, first merge.
 		}
 		branch.Changes = append(branch.Changes, c)
 	}
+	base.branch = branch.Changes
 	before, err := headBefore(tx, name, branch.Changes[0])
 	if err != nil {
 		return nil, err

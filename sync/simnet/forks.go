@@ -169,3 +169,13 @@ func renamed(s bitset, branch []*record) bitset {
 	}
 	return out
 }
+
+// carriesReset reports whether r, of a branch, has seen that somebody else reset what
+// earlier changes of the branch had counted: its share says so for good, and the
+// specification takes the reset for one of the branch under its old name alone.
+func (h *history) carriesReset(r *record, earlier []*record) bool {
+	return slices.ContainsFunc(h.records, func(x *record) bool {
+		resets := slices.ContainsFunc(x.ops, func(op Op) bool { return op.Do == Zero })
+		return resets && r.seen.has(x.id) && slices.ContainsFunc(earlier, func(e *record) bool { return x.seen.has(e.id) })
+	})
+}

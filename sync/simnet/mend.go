@@ -214,6 +214,7 @@ func (n *node) recordAgain(space int, c *crdtsync.Change, first *record) {
 	}
 	w.labels[c.Dot.Origin] = first.label + "~"
 	was, label := branch[i], w.label(c.Dot)
+	w.blurred = w.blurred || h.carriesReset(was, branch[:i])
 	w.coverage[SeenTakenBack]++
 	w.tell(n, "writes again as %s what was %s: %s", label, was.label, describeOps(was.ops))
 	was.again = h.add(c, label, was.ops, renamed(was.visible, branch), renamed(was.seen, branch))
