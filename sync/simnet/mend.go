@@ -187,6 +187,7 @@ func (n *node) recordMended(space int, out *spacestore.Mended) {
 			if r := h.twin(held.Dot, held.Raw); r != nil {
 				r.aside = true
 			}
+			w.blurred = true // what it had superseded stays so at this node
 			continue
 		}
 		w.violate(Durability, "%s cannot write %s of %s again: %s", n.name(), w.label(held.Dot), h.space, held.Reason)
