@@ -90,6 +90,15 @@ func TestGapThatMovesIsAskedForAgain(t *testing.T) {
 	}
 }
 
+// TestGapThatStaysIsNotAskedForAtEveryTick: other gaps close beside it, which says
+// nothing of what is refused each time.
+func TestGapThatStaysIsNotAskedForAtEveryTick(t *testing.T) {
+	late := func(d merge.Dot) uint64 { return notHeld(d) - min(notHeld(d), 1) } // by a tick
+	if at := asks(t, 100, late, flowing, held); len(at) > 8 {
+		t.Errorf("asked again at ticks %v, want pauses that double", at)
+	}
+}
+
 // TestFlowIsNotAskedFor: nothing is missing that the peer has shown.
 func TestFlowIsNotAskedFor(t *testing.T) {
 	const ticks = 130

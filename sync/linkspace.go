@@ -109,15 +109,16 @@ func (s *linkSpace) noteOffered(d merge.Dot) {
 
 // gap reports whether something that the peer sent before the last tick is
 // still not applied: a change before it was lost, or it was refused. It moves if
-// others were applied meanwhile that lay before it.
+// some of what is missing was applied meanwhile; a gap that closes says nothing of
+// those that stay.
 func (s *linkSpace) gap(local Local) (gap, moves bool) {
 	for o, u := range s.unmet {
 		head := local.Head(s.name, o)
-		if moves = moves || head > u.applied; head >= u.sent {
+		if head >= u.sent {
 			delete(s.unmet, o)
 			continue
 		}
-		gap = true
+		gap, moves = true, moves || head > u.applied
 		s.unmet[o] = unmet{u.sent, head}
 	}
 	for o, seq := range s.offered {
@@ -129,7 +130,7 @@ func (s *linkSpace) gap(local Local) (gap, moves bool) {
 		}
 	}
 	clear(s.offered)
-	return gap, gap && moves
+	return gap, moves
 }
 
 // stalled reports whether it is time to ask again: there is a gap, or nothing
