@@ -297,8 +297,9 @@ func TakeBack(tx store.Tx, was *crdtsync.Space, st *crdtsync.Stage, first merge.
 	return left, clearTable(tx, name, store.Arrival)
 }
 
-// builtOn reports whether a change of another origin depends on a branch that begins
-// with first.
+// builtOn reports whether a change of another origin depends on a dot of the branch
+// that begins with first. Its author may have meant the other branch, and may have
+// written before first.
 func builtOn(r store.Reader, space string, first *crdtsync.Change) (bool, error) {
 	onBranch := func(d merge.Dot) bool { return d.Origin == first.Dot.Origin && d.Seq >= first.Dot.Seq }
 	for rec, err := range r.Scan(space, store.Log, store.Range{}) {
@@ -306,7 +307,7 @@ func builtOn(r store.Reader, space string, first *crdtsync.Change) (bool, error)
 			return false, err
 		}
 		h, err := crdtsync.ReadHeader(rec.Value)
-		if err == nil && (h.Time < first.Time || h.Dot.Origin == first.Dot.Origin || !bytes.Contains(rec.Value, first.Dot.Origin[:])) {
+		if err == nil && (h.Dot.Origin == first.Dot.Origin || !bytes.Contains(rec.Value, first.Dot.Origin[:])) {
 			continue
 		}
 		c, err := crdtsync.DecodeChange(slices.Clone(rec.Value))

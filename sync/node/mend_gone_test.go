@@ -103,6 +103,27 @@ func TestBuiltOnWhatIsGone(t *testing.T) {
 	}
 }
 
+// TestBuiltOnTheOtherBranch gives a node something that was built on the branch that
+// is nowhere any more, earlier than the node wrote its own: it flows all the same.
+func TestBuiltOnTheOtherBranch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := open(t), open(t)
+		before := a.Origin()
+		known := crdtsync.Known{Dot: merge.Dot{Origin: before, Seq: 1}, Hash: crdtsync.Hash{1}}
+		built := forge(t, merge.Dot{Origin: merge.Origin{7}, Seq: 1}, 0, crdtsync.Hash{}, []merge.Dot{known.Dot}, adding(t, 2))
+		time.Sleep(time.Second)
+		mustUpdate(t, a.Space("s"), add(1))
+		stranger(t, a, merge.Origin{7}).tell(built)
+		synctest.Wait()
+		checkHas(t, []int{1, 2}, a)
+		hear[*crdtsync.Goaway](meetFork(t, a, "s", known))
+		checkRenewed(t, a, before)
+		keep(t, a, b)
+		time.Sleep(20 * time.Second)
+		checkHas(t, []int{1, 2}, a, b)
+	})
+}
+
 // TestResetOnABranch restores a device that counts again and resets the counter
 // before it meets its peer: what it had counted before, and had lost, stays.
 func TestResetOnABranch(t *testing.T) {
