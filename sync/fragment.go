@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"iter"
 	"slices"
@@ -88,8 +89,9 @@ const (
 	maxPartials      = 64
 	maxPartialsOfOne = 4 // peer
 	// restAfter is how many parts of others come before something to which
-	// nothing was added makes room.
-	restAfter = 64
+	// nothing was added makes room, and staleAfter for another change of its peer.
+	restAfter  = 64
+	staleAfter = 1024
 )
 
 // Partials keeps what has come of changes, and of frames, in parts: for all links
@@ -118,6 +120,7 @@ type partial struct {
 	partialKey
 	buf   []byte
 	last  uint64 // Partials.parts when it grew last
+	begun uint64 // and when it began
 	by    Nonce  // of the link that began it
 	mixed bool   // another one went on
 }
@@ -187,25 +190,34 @@ func (p *Partials) of(peer merge.Origin, space string) iter.Seq[*partial] {
 	}
 }
 
-// begin makes an entry, unless there is no room for one.
+// begin makes an entry, unless there is no room for one. Of the changes of a peer the
+// one that began last makes room: those that began first are needed first, and would
+// never be whole if each made room for the next.
 func (p *Partials) begin(k partialKey, by Nonce) bool {
-	var oldest *partial // of the peer
-	others := 0
-	for _, e := range slices.Backward(p.list) {
-		if e.peer == k.peer {
-			oldest, others = e, others+1
+	if others := p.sentBy(k.peer); len(others) >= maxPartialsOfOne {
+		victim := slices.MaxFunc(others, func(a, b *partial) int { return cmp.Compare(a.begun, b.begun) })
+		if p.parts-others[0].last >= staleAfter {
+			victim = others[0]
 		}
-	}
-	if others >= maxPartialsOfOne {
-		p.drop(oldest)
+		p.drop(victim)
 	}
 	for len(p.list) >= maxPartials {
 		if !p.evict(nil) {
 			return false
 		}
 	}
-	p.list = append(p.list, &partial{partialKey: k, by: by, last: p.parts})
+	p.list = append(p.list, &partial{partialKey: k, by: by, last: p.parts, begun: p.parts})
 	return true
+}
+
+// sentBy returns what a peer has sent parts of, longest untouched first.
+func (p *Partials) sentBy(peer merge.Origin) (list []*partial) {
+	for _, e := range p.list {
+		if e.peer == peer {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // grow makes room for n more bytes, unless too many others grow too. Memory at

@@ -58,6 +58,20 @@ func TestFragmentsOverABadNetwork(t *testing.T) {
 	}
 }
 
+// TestFirstOfManyFragmentsStays lets a peer send more large changes than are kept of
+// one while fragments are lost: what is needed first does not make room for the rest.
+func TestFirstOfManyFragmentsStays(t *testing.T) {
+	for seed := range uint64(10) {
+		net := newNetwork(t, seeded(seed), someReplicas(t, 2, "s")...)
+		net.config, net.loss = small, 0.3
+		for i := range 10 {
+			net.write(0, "s", put(t, strings.Repeat("x", 800)+fmt.Sprint(i)))
+		}
+		net.connect(0, 1)
+		net.wantLevel(fmt.Sprint("seed ", seed), 300)
+	}
+}
+
 // fragmentsOf records the fragments that are sent in a direction.
 func fragmentsOf(net *network, of direction) *[]*crdtsync.Fragment {
 	var list []*crdtsync.Fragment

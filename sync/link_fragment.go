@@ -236,9 +236,7 @@ func (l *Link) stepPartial(f *Partial, r *Ready) {
 			return
 		}
 		s.takeHad(f.Dot)
-		if s.had = append(s.had, f); len(s.had) > maxPartialsOfOne {
-			s.had = s.had[1:]
-		}
+		s.had = appendFew(s.had, f)
 	})
 }
 
@@ -273,10 +271,14 @@ func (s *linkSpace) comes(k partialKey) *incoming {
 		}
 	}
 	in := &incoming{partialKey: k}
-	if s.incoming = append(s.incoming, in); len(s.incoming) > maxPartialsOfOne {
-		s.incoming = s.incoming[1:]
-	}
+	s.incoming = appendFew(s.incoming, in)
 	return in
+}
+
+// appendFew appends to a list of as many as are kept of a peer, in place of the one
+// that came last if need be: see [Partials].
+func appendFew[E any](list []E, e E) []E {
+	return append(list[:min(len(list), maxPartialsOfOne-1)], e)
 }
 
 func (s *linkSpace) gone(in *incoming) {
