@@ -2,6 +2,7 @@ package sync_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/joinery-crdt/joinery/merge"
@@ -106,6 +107,22 @@ func TestNothingIsMissingWhenLevel(t *testing.T) {
 	p.nodeA.heads = heads // catches up after it heard of b's
 	if !level(p.a) {
 		t.Errorf("report = %+v, want level and nothing missing", p.a.Report())
+	}
+}
+
+func TestFrontierBeforeTheLastChanges(t *testing.T) {
+	p := newPair()
+	p.exchange(p.b.Start(), p.a.Start(), nothing)
+	heads := []merge.Dot{{Origin: merge.Origin{2}, Seq: 5}}
+	p.nodeB.heads = heads
+	p.exchange(p.b.Tick().Send, nil, nothing)
+	p.nodeA.heads = heads // and b, which hears so, has nothing to add
+	want := crdtsync.Meeting{Space: "s", Cursor: crdtsync.Cursor{Position: 5, Print: 5}, Sure: true}
+	if got := p.a.Tick().Meetings; !slices.Equal(got, []crdtsync.Meeting{want}) {
+		t.Errorf("a meets b at %v, want %v", got, want)
+	}
+	if got := p.a.Tick().Meetings; len(got) > 0 {
+		t.Errorf("a meets b there again: %v", got)
 	}
 }
 

@@ -40,6 +40,7 @@ func (l *Link) tickSpace(s *linkSpace, r *Ready) {
 	}
 	if level {
 		s.settled()
+		l.meet(s, s.peer.Changes, true, r) // its frontier may have come before the last changes
 	}
 	r.Refused = append(r.Refused, s.unsaid...)
 	s.unsaid = nil

@@ -389,6 +389,7 @@ func (l *peerLink) tickOnce() error {
 	l.mu.Unlock()
 	l.beats++
 	l.note(nil, r)
+	l.memberNews(nil, r.Meetings)
 	_ = l.queue(l.repeatPlace())
 	for _, name := range r.Abandoned {
 		l.node.Space(name).release(l)

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/joinery-crdt/joinery/merge"
 	"github.com/joinery-crdt/joinery/store/memstore"
+	crdtsync "github.com/joinery-crdt/joinery/sync"
 	"github.com/joinery-crdt/joinery/sync/node"
 	"github.com/joinery-crdt/joinery/sync/wire"
 )
@@ -262,6 +264,27 @@ func TestDeviceNames(t *testing.T) {
 		}
 		if got := fmt.Sprint(n.Devices()[0].Retired, n.Devices()[1].Retired); got != "true false" {
 			t.Errorf("retired: %s", got)
+		}
+	})
+}
+
+// TestReachOfAFrontierThatCameFirst shows what a peer has that said so before this
+// node had it.
+func TestReachOfAFrontierThatCameFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, n := open(t), open(t)
+		v := addDot(t, from.Space("s"), 1)
+		sum := from.Space("s").Summary()
+		p := attach(t, n)
+		p.drain()
+		p.send(hello(merge.Origin{9}), &crdtsync.Frontier{Space: "s", Applied: sum.Applied, Cells: sum.Cells, Changes: 1})
+		synctest.Wait()
+		if _, err := n.Import(t.Context(), bytes.NewReader(export(t, from.Space("s"), node.Cut{}))); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		if got, want := n.Space("s").Reach(v), (node.Reach{Local: true, Copies: 1, Stable: true}); got != want {
+			t.Errorf("Reach = %+v, want %+v", got, want)
 		}
 	})
 }

@@ -382,6 +382,7 @@ func (n *node) tick() {
 		if s := n.sides[id]; s != nil {
 			r := s.link.Tick()
 			n.world.noteParts(nil, r)
+			n.noteMembers(s, nil, r.Meetings)
 			n.follow(n.world.nodes[id], r)
 			n.takeStaged(n.world.nodes[id], s, r, Step{})
 		}
