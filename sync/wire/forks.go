@@ -9,7 +9,7 @@ import (
 	crdtsync "github.com/joinery-crdt/joinery/sync"
 )
 
-// forksBody is bodyOf for the frames about forks.
+// forksBody is bodyOf for the frames about chains.
 func forksBody(f crdtsync.Frame) (Type, body) {
 	switch f := f.(type) {
 	case *crdtsync.Chains:
@@ -20,11 +20,13 @@ func forksBody(f crdtsync.Frame) (Type, body) {
 		return TypeAsk, &ask{f.Space, f.N, appendDots(f.Dots)}
 	case *crdtsync.Forked:
 		return TypeForked, &forked{f.Space, f.Change}
+	case *crdtsync.Signed:
+		return TypeSigned, &signed{f.Space, appendSigned(f.Heads), f.Print}
 	}
 	return 0, nil
 }
 
-// newForksBody is newBody for the frames about forks.
+// newForksBody is newBody for the frames about chains.
 func newForksBody(t Type) linkBody {
 	switch t {
 	case TypeChains:
@@ -35,6 +37,8 @@ func newForksBody(t Type) linkBody {
 		return &ask{}
 	case TypeForked:
 		return &forked{}
+	case TypeSigned:
+		return &signed{}
 	}
 	return nil
 }

@@ -54,6 +54,7 @@ const (
 	TypeHeads       Type = 25 // body: 1 space, 2 number, 3 heads
 	TypeAsk         Type = 26 // body: 1 space, 2 number, 3 dots
 	TypeForked      Type = 27 // body: 1 space, 2 change
+	TypeSigned      Type = 28 // body: 1 space, 2 signed heads, 3 print
 	TypeNeed        Type = 35 // body: 1 space, 2 ranges
 	TypeCredit      Type = 36 // body: 1 space, 2 changes, 3 bytes
 	TypeFragment    Type = 38 // body: 1 space, 2 dot, 3 size, 4 hash, 5 offset, 6 bytes
@@ -86,7 +87,7 @@ var typeNames = map[Type]string{
 	TypeSnapshotBegin: "SNAPSHOT-BEGIN", TypeSnapshotChunk: "SNAPSHOT-CHUNK", TypeSnapshotEnd: "SNAPSHOT-END",
 	TypeSnapshotNamed: "SNAPSHOT-NAMED", TypeSpell: "SPELL",
 	TypeAudit: "AUDIT", TypeAudited: "AUDITED", TypeCompare: "COMPARE", TypeRepair: "REPAIR",
-	TypeChains: "CHAINS", TypeHeads: "HEADS", TypeAsk: "ASK", TypeForked: "FORKED",
+	TypeChains: "CHAINS", TypeHeads: "HEADS", TypeAsk: "ASK", TypeForked: "FORKED", TypeSigned: "SIGNED",
 	typeFileHeader: "FILE-HEADER", typeFileEnd: "FILE-END",
 }
 

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"math"
 	"reflect"
@@ -22,6 +23,13 @@ func origin(b byte) (o merge.Origin) {
 }
 
 func dot(b byte, seq uint64) merge.Dot { return merge.Dot{Origin: origin(b), Seq: seq} }
+
+// signedHead returns a head of the origin of a fixed key.
+func signedHead(seq uint64) crdtsync.SignedHead {
+	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+	o := crdtsync.OriginOf(key.Public().(ed25519.PublicKey))
+	return crdtsync.SignHead("notes", crdtsync.Known{Dot: merge.Dot{Origin: o, Seq: seq}, Hash: crdtsync.Hash{1, 2}}, key)
+}
 
 // frames returns one frame of each type.
 func frames() []crdtsync.Frame {
@@ -66,6 +74,7 @@ func frames() []crdtsync.Frame {
 		&crdtsync.Heads{Space: "notes", N: 7, Known: []crdtsync.Known{{Dot: dot(0xa1, 2), Hash: crdtsync.Hash{1}}, {Dot: dot(0xa1, 300), Hash: crdtsync.Hash{2}}, {Dot: dot(0xb2, 1), Hash: crdtsync.Hash{3}}}},
 		&crdtsync.Ask{Space: "notes", N: 7, Dots: []merge.Dot{dot(0xa1, 2), dot(0xa1, 300), dot(0xb2, 1)}},
 		&crdtsync.Forked{Space: "notes", Change: []byte{1, 2, 3}},
+		&crdtsync.Signed{Space: "notes", Heads: []crdtsync.SignedHead{signedHead(300), signedHead(301)}, Print: 1 << 63},
 		&crdtsync.SnapshotBegin{
 			Space: "notes", Number: 2, Step: crdtsync.SnapshotWhole, Vector: merge.VectorOf(dot(0xa1, 300)), After: "tags\x00\x01orset\x00\x01dhome",
 		},
