@@ -230,18 +230,25 @@ func sameWrites(c, again *crdtsync.Change) bool {
 
 // addForks says which origins have forked, and what became of it. The caller
 // holds s.mu.
-func (s *Space) addForks(st *Status) {
+func (s *Space) addForks(st *Status, signed *signedStatus) {
 	for _, split := range s.sortedSplits() {
 		var names [2]string
+		branches := signed.branches[split.Dot.Origin]
 		for i, raw := range split.Changes {
 			c, err := crdtsync.DecodeChange(slices.Clone(raw))
 			if err != nil {
 				continue
 			}
-			h := c.Hash()
-			names[i] = fmt.Sprintf("%s (hash %s)", crdtsync.BranchOrigin(h), hex.EncodeToString(h[:6]))
+			h, by := c.Hash(), ""
+			if branches[i] {
+				by = ", signed by the device"
+			}
+			names[i] = fmt.Sprintf("%s (hash %s%s)", crdtsync.BranchOrigin(h), hex.EncodeToString(h[:6]), by)
 		}
 		action := "find the device with that origin: if it was restored or copied, connect it, and it goes on under a new origin by itself; if nobody knows it, take its access away: it tells different peers different things"
+		if branches[0] != branches[1] {
+			action = "find the device with that origin: if it was restored or copied, connect it, and it goes on under a new origin by itself; if it was not, the branch that it has not signed is forged: look who may write the space"
+		}
 		if split.Disowned() {
 			action = "nothing, if the device with that origin was restored or copied: it says so itself, and goes on under a new origin; if it was not, somebody forges its changes: look who may write the space"
 		}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,22 +32,23 @@ const lastWords = time.Second
 // goroutine that serves or dials reads, and all else runs only while there is
 // something to do.
 type peerLink struct {
-	node   *Node
-	conn   wire.Conn
-	peer   *peer
-	is     *identity // under which it speaks
-	nonce  crdtsync.Nonce
-	ctx    context.Context // ends with the link
-	cancel context.CancelFunc
-	tasks  sync.WaitGroup    // begun by task
-	wake   chan struct{}     // the writer has something to do, or the link has ended
-	took   chan struct{}     // the writer has taken what was in line
-	ended  chan struct{}     // closed when all is over
-	told   map[string]uint64 // by space, the last news of members; of tick
-	beat   *time.Timer       // of the next tick
-	beats  uint64            // ticks; of tick
-	longs  uint64            // frames that went in pieces; of the writer
-	s2     atomic.Bool       // frames may be compressed
+	node    *Node
+	conn    wire.Conn
+	peer    *peer
+	is      *identity // under which it speaks
+	nonce   crdtsync.Nonce
+	ctx     context.Context // ends with the link
+	cancel  context.CancelFunc
+	tasks   sync.WaitGroup    // begun by task
+	wake    chan struct{}     // the writer has something to do, or the link has ended
+	took    chan struct{}     // the writer has taken what was in line
+	ended   chan struct{}     // closed when all is over
+	told    map[string]uint64 // by space, the last news of members; of tick
+	beat    *time.Timer       // of the next tick
+	beats   uint64            // ticks; of tick
+	longs   uint64            // frames that went in pieces; of the writer
+	s2      atomic.Bool       // frames may be compressed
+	telling                   // of signed heads
 	vitals
 
 	mu      sync.Mutex // guards what follows
@@ -253,7 +255,7 @@ func (l *peerLink) step(ctx context.Context, f crdtsync.Frame) error {
 	l.mu.Unlock()
 	l.note(f, r)
 	l.memberNews(f, r.Meetings)
-	if err := l.queue(r); err != nil {
+	if err := cmp.Or(l.queue(r), l.signedNews(f)); err != nil {
 		return err
 	}
 	if err := l.verify(r.Auth); err != nil {

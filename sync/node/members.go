@@ -145,7 +145,8 @@ func (s *Space) cut(c crdtsync.Cursor) *merge.VersionVector {
 	return locals{s.node}.Cut(s.name, c)
 }
 
-// gossip notes that the peer is there and tells it what is new of others.
+// gossip notes that the peer is there and tells it what is new of others and of
+// signed heads.
 func (l *peerLink) gossip() error {
 	hello := l.hello()
 	if hello == nil {
@@ -157,7 +158,7 @@ func (l *peerLink) gossip() error {
 			continue
 		}
 		s.members.heard(hello, hub, l.node.now())
-		if err := l.queue(crdtsync.Ready{Send: l.membersFrames(s, hello.Origin)}); err != nil {
+		if err := l.queue(crdtsync.Ready{Send: append(l.membersFrames(s, hello.Origin), l.signedFrames(s, hello)...)}); err != nil {
 			return err
 		}
 	}
@@ -182,7 +183,7 @@ func (l *peerLink) gossipNow(s *Space) int {
 
 // features returns what the node says of itself in its hello.
 func (n *Node) features() []string {
-	f := crdtsync.Features()
+	f := append(crdtsync.Features(), crdtsync.FeatureSigned)
 	if n.cfg.Hub {
 		f = append(f, crdtsync.FeatureHub)
 	}
@@ -233,23 +234,29 @@ func (n *Node) allSpaces() []*Space {
 	return spaces
 }
 
-// keepMembers makes durable what is known of members: a job of the committer's.
+// keepMembers makes durable what is known of members and signed heads: a job of the committer's.
 type keepMembers struct {
 	node *Node
 	kept map[*Space][]merge.Origin
+	// signed is what was not durable of signed heads.
+	signed map[*Space]unkept
+}
+
+func newKeepMembers(n *Node) *keepMembers {
+	return &keepMembers{n, make(map[*Space][]merge.Origin), make(map[*Space]unkept)}
 }
 
 // keep hands the job to the committer if there is something to keep.
 func (n *Node) keep() {
 	if n.membersMoved.Swap(false) {
-		_ = n.submit(n.ctx, &keepMembers{n, make(map[*Space][]merge.Origin)}) // closed: Close does it
+		_ = n.submit(n.ctx, newKeepMembers(n)) // closed: Close does it
 	}
 }
 
 // keepLast does it when the committer has ended. What cannot be kept is learnt
 // again from the peers.
 func (n *Node) keepLast() {
-	j := &keepMembers{n, make(map[*Space][]merge.Origin)}
+	j := newKeepMembers(n)
 	if n.failure() != nil {
 		return
 	}
@@ -275,6 +282,10 @@ func (j *keepMembers) stage(b *batch) error {
 			}
 			j.kept[s] = append(j.kept[s], m.Origin)
 			b.wrote = true
+		}
+		signed, err := b.keepSigned(s)
+		if j.signed[s] = signed; err != nil {
+			return err
 		}
 	}
 	return nil
@@ -309,6 +320,10 @@ func (j *keepMembers) finish(err error) {
 		}
 		s.members.mu.Unlock()
 	}
+	for s, u := range j.signed {
+		s.signed.unkeep(u)
+	}
+	j.node.membersMoved.Store(true)
 }
 
 // A meeting is a position at which a space comes to a cut in common with a peer.

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"cmp"
+	"crypto/ed25519"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,8 +89,10 @@ func (n *Node) mendable(space string, o merge.Origin) bool {
 type mending struct {
 	node  *Node
 	fork  found
-	is    *identity // from now on
-	space *Space    // nil if nothing is taken back
+	is    *identity          // from now on
+	space *Space             // nil if nothing is taken back
+	key   ed25519.PrivateKey // of a new origin, nil for none
+	signing
 	*spacestore.Mended
 }
 
@@ -112,18 +116,31 @@ func (n *Node) mendFork(f found) {
 	case f.Origin != f.is.Origin:
 		return
 	}
-	err := n.store.Update(n.ctx, func(tx store.Tx) (err error) { m.Mended, err = m.work().Run(tx); return err })
-	if n.outcome(err) == nil {
+	if err := n.outcome(n.store.Update(n.ctx, m.run)); err == nil {
 		m.is, m.fork.Fork = m.Is, m.Fork
 		m.publish()
 	}
+}
+
+// run writes the outcome.
+func (m *mending) run(tx store.Tx) error {
+	err := m.sign(tx)
+	if err == nil {
+		m.Mended, err = m.work().Run(tx)
+	}
+	return cmp.Or(err, keepKey(tx, m.key))
+}
+
+func (m *mending) newOrigin() (o merge.Origin) {
+	o, m.key = m.node.newIdentity()
+	return o
 }
 
 // work is the mending without what is the node's own.
 func (m *mending) work() *spacestore.Mending {
 	n := m.node
 	w := &spacestore.Mending{
-		Fork: m.fork.Fork, Split: m.fork.split, Is: m.fork.is, Kinds: n.cfg.Kinds, NewOrigin: n.cfg.NewOrigin, At: n.cfg.Now(),
+		Fork: m.fork.Fork, Split: m.fork.split, Is: m.fork.is, Kinds: n.cfg.Kinds, NewOrigin: m.newOrigin, At: n.cfg.Now(),
 	}
 	for _, s := range n.allSpaces() {
 		w.Spaces = append(w.Spaces, s.core)
@@ -145,6 +162,7 @@ func (m *mending) reissued() int {
 // publish shows what is durable and lets all links begin anew.
 func (m *mending) publish() {
 	n := m.node
+	n.addKey(m.is.Origin, m.key)
 	n.who.Store(m.is)
 	n.spacesMu.RLock()
 	spaces := slices.Collect(maps.Values(n.spaces))
@@ -157,6 +175,7 @@ func (m *mending) publish() {
 	for _, s := range spaces {
 		m.show(s)
 	}
+	m.publishSigned()
 	if m.Persist != nil {
 		n.clock.Advance(m.Persist.Summary.LastTime)
 	}

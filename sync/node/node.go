@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -80,7 +81,8 @@ type Config struct {
 	Random func(limit time.Duration) time.Duration
 	// Now reads the wall clock, nil for time.Now.
 	Now func() time.Time
-	// NewOrigin makes the identity of a new store, nil for a random UUID.
+	// NewOrigin makes the identity of a new store. Nil is for one that belongs to a
+	// new key, with which the node then signs what it wrote: see [crdtsync.SignedHead].
 	NewOrigin func() merge.Origin
 	// Verify checks the credential of a peer that connects and says what it
 	// allows; an error refuses the peer and is told to it. Nil lets everybody do
@@ -177,9 +179,6 @@ func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.NewOrigin == nil {
-		c.NewOrigin = func() merge.Origin { return merge.Origin(uuid.New()) }
-	}
 	if c.NewNonce == nil {
 		c.NewNonce = func() crdtsync.Nonce { return crdtsync.Nonce(uuid.New()) }
 	}
@@ -224,9 +223,10 @@ type Node struct {
 	endpoints map[string]*endpoint // by address
 	closed    bool
 	nonces    []crdtsync.Nonce
-	renewals  []Problem      // how the node came to its origin
-	failed    error          // why the last commit did not succeed, nil if it did
-	rungs     crdtsync.Rungs // of the links that have ended
+	keys      map[merge.Origin]ed25519.PrivateKey // to which own origins belong
+	renewals  []Problem                           // how the node came to its origin
+	failed    error                               // why the last commit did not succeed, nil if it did
+	rungs     crdtsync.Rungs                      // of the links that have ended
 	strangers strangers
 }
 
@@ -271,6 +271,9 @@ func (n *Node) loadOrigin(ctx context.Context) error {
 		if is.Former, err = spacestore.Former(r); err != nil {
 			return err
 		}
+		if n.keys, err = spacestore.Keys(r); err != nil {
+			return err
+		}
 		last, err = spacestore.Place(r)
 		return err
 	})
@@ -282,14 +285,16 @@ func (n *Node) loadOrigin(ctx context.Context) error {
 	if known && place == last && !n.cfg.Copied {
 		return nil
 	}
+	var key ed25519.PrivateKey
 	if before := is.Origin; !known || elsewhere || n.cfg.Copied {
-		if is.Origin = n.cfg.NewOrigin(); elsewhere {
+		is.Origin, key = n.newIdentity()
+		if n.addKey(is.Origin, key); elsewhere {
 			n.log.Warn("the store is a copy, or a backup that was restored: it goes on under a new origin",
 				"code", "new_origin", "origin", is.Origin, "before", before)
 		}
 	}
 	return n.store.Update(ctx, func(tx store.Tx) error {
-		return errors.Join(spacestore.SetOrigin(tx, is.Origin), spacestore.SetPlace(tx, place))
+		return errors.Join(spacestore.SetOrigin(tx, is.Origin), keepKey(tx, key), spacestore.SetPlace(tx, place))
 	})
 }
 
@@ -306,7 +311,7 @@ func (n *Node) loadSpaces(ctx context.Context) error {
 				return err
 			}
 			s := newSpace(n, core)
-			if err := cmp.Or(s.loadMembers(r), s.loadHeld(r)); err != nil {
+			if err := cmp.Or(s.loadMembers(r), s.loadSigned(r), s.loadHeld(r)); err != nil {
 				return err
 			}
 			n.spaces[name] = s

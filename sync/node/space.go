@@ -21,6 +21,7 @@ type Space struct {
 	bad  error // why the name cannot be used
 
 	members *members
+	signed  *signatures
 
 	mu          sync.RWMutex // guards what follows
 	core        *crdtsync.Space
@@ -41,7 +42,7 @@ func newSpace(n *Node, core *crdtsync.Space) *Space {
 	return &Space{
 		node: n, name: core.Name(), core: core,
 		watchers: make(map[*watcher]struct{}), refused: make(map[merge.Origin]*crdtsync.RefusedError),
-		members: newMembers(n.Origin()), held: make(map[merge.Dot]spacestore.Held), given: make(map[merge.Origin]spacestore.Given), splits: make(map[merge.Origin]crdtsync.Split),
+		members: newMembers(n.Origin()), signed: newSignatures(new(crdtsync.Signatures)), held: make(map[merge.Dot]spacestore.Held), given: make(map[merge.Origin]spacestore.Given), splits: make(map[merge.Origin]crdtsync.Split),
 	}
 }
 

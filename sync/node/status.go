@@ -29,11 +29,13 @@ type Status struct {
 
 // A SpaceStatus is the state of one space.
 type SpaceStatus struct {
-	Name        string `json:"name"`
-	Changes     uint64 `json:"changes"`     // applied
-	Origins     int    `json:"origins"`     // that ever wrote
-	Waiting     int    `json:"waiting"`     // changes that came before what they depend on
-	Unread      uint64 `json:"unread"`      // ops of types this node does not know
+	Name    string `json:"name"`
+	Changes uint64 `json:"changes"` // applied
+	Origins int    `json:"origins"` // that ever wrote
+	Waiting int    `json:"waiting"` // changes that came before what they depend on
+	Unread  uint64 `json:"unread"`  // ops of types this node does not know
+	// Signed is how many changes their devices have signed, as far as is known here.
+	Signed      uint64 `json:"signed"`
 	Quarantined int    `json:"quarantined"` // changes that were refused and are kept
 	Fingerprint string `json:"fingerprint"` // of the contents, hexadecimal
 	// Staged is how many parts of a snapshot have come, durably, that is not
@@ -158,6 +160,7 @@ func storeProblem(err error) Problem {
 }
 
 func (s *Space) addStatus(st *Status) {
+	signed := s.signedStatus()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	sum := s.core.Summary()
@@ -168,7 +171,7 @@ func (s *Space) addStatus(st *Status) {
 	}
 	st.Spaces = append(st.Spaces, SpaceStatus{
 		Name: s.name, Changes: sum.Changes, Origins: s.core.Origins(), Waiting: waiting,
-		Unread: sum.Unread, Quarantined: len(s.held), Fingerprint: sum.Cells.String(), Staged: staged,
+		Unread: sum.Unread, Signed: signed.covered, Quarantined: len(s.held), Fingerprint: sum.Cells.String(), Staged: staged,
 	})
 	if waiting > 0 {
 		st.Problems = append(st.Problems, Problem{
@@ -188,7 +191,8 @@ func (s *Space) addStatus(st *Status) {
 		e := s.refused[o]
 		st.Problems = append(st.Problems, Problem{Code: refusalCode(e), Space: s.name, Cause: e.Error(), Action: s.refusalAction(e)})
 	}
-	s.addForks(st)
+	s.addForks(st, &signed)
+	st.Problems = append(st.Problems, signed.problems(s.name)...)
 	s.addRepairs(st)
 	if len(s.held) > 0 && len(s.refused) == 0 {
 		st.Problems = append(st.Problems, Problem{
