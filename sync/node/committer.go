@@ -34,6 +34,9 @@ func (n *Node) submit(ctx context.Context, j job) error {
 	if n.ctx.Err() != nil {
 		return ErrClosed
 	}
+	if err := ctx.Err(); err != nil {
+		return err // the select may choose the other case
+	}
 	select {
 	case n.jobs <- j:
 		return nil
