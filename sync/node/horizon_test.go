@@ -35,7 +35,7 @@ func TestTruncateToFrontier(t *testing.T) {
 			mustUpdate(t, s, add(10+i))
 			mustUpdate(t, a.Space("s"), add(20+i))
 		}
-		time.Sleep(48 * time.Hour)
+		time.Sleep(26 * time.Hour)
 		if got := s.Floor(); !got.Equal(before) {
 			t.Errorf("without b the floor is %v, want %v", got.Sorted(), before.Sorted())
 		}

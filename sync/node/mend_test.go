@@ -348,7 +348,7 @@ func TestTakenBackIsForgotten(t *testing.T) {
 		n := openConfig(t, node.Config{Store: m})
 		before := n.Origin()
 		updateAtOnce(t, n, m, 1+branch)
-		other := forge(t, merge.Dot{Origin: before, Seq: 1}, 0, crdtsync.Hash{}, nil, adding(t, 2))
+		other := forge(t, merge.Dot{Origin: before, Seq: 1}, 0, crdtsync.Hash{}, nil, adding(t, -1)) // whichever is the first here
 		p := meetFork(t, n, "s", crdtsync.Known{Dot: other.Dot, Hash: other.Hash()})
 		hear[*crdtsync.Goaway](p)
 		synctest.Wait()

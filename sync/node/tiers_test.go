@@ -171,7 +171,7 @@ func TestBlockedByNamed(t *testing.T) {
 		mustUpdate(t, tablet.Space("s"), add(100))
 		mustUpdate(t, phone.Space("s"), add(2))
 		mustUpdate(t, hub.Space("s"), add(3))
-		time.Sleep(48 * time.Hour)
+		time.Sleep(26 * time.Hour)
 		for _, n := range []*node.Node{hub, phone} {
 			st := n.Status()
 			if len(st.Stability) != 1 || st.Stability[0].Stable != 1 || len(st.Stability[0].Blockers) != 1 {
